@@ -1,0 +1,253 @@
+import { type Ipv4, ipv4FromBytes, ipv4ToBytes } from './address.ts';
+import { textFromBytes, textToBytes, Writer } from './bytes.ts';
+import { decodeSubOptions, encodeSubOptions, ip, optional, type Shape, u8, withoutUndefined } from './dhcp-shapes.ts';
+
+/** Option 43 of a PXE client or boot server (PXE 2.1 table 2-1). 1 to 5 (MTFTP) stay raw: EDK2 takes an offer with all
+ *  five for another protocol and throws it away. */
+export type PxeOptions = {
+  /** 6: the discoveryControl bits below. */
+  discoveryControl?: number;
+  /** 7 */
+  multicastAddress?: Ipv4;
+  /** 8 */
+  bootServers?: { type: number; addresses: Ipv4[] }[];
+  /** 9: type 0 is "boot from the disk". */
+  menu?: { type: number; text: string }[];
+  /** 10: seconds until the first line of the menu is taken; 0 at once, 255 never. */
+  prompt?: { timeout: number; text: string };
+  /** 71: what the client chose, asked for on port 4011. `credentials`: it wants BIS, which we refuse. */
+  bootItem?: { type: number; layer: number; credentials: boolean };
+  /** Other sub-options, raw. */
+  others?: Map<number, Buffer>;
+};
+
+/** Bits of PxeOptions.discoveryControl. */
+export const discoveryControl = {
+  noBroadcast: 1,
+  noMulticast: 2,
+  onlyListedServers: 4,
+  /** No menu and no discovery: boot what this very packet names. */
+  useThisBootFile: 8,
+} as const;
+
+/** What is understood of an option 43; malformed sub-options count as absent, without end. Never throws. */
+export function decodePxe(bytes: Buffer): PxeOptions {
+  const subs = decodeSubOptions(bytes, true);
+  const others = new Map([...subs].filter(([code]) => !pxeCodes.has(code)));
+  return withoutUndefined<PxeOptions>({
+    discoveryControl: optional(subs.get(6), u8.decode),
+    multicastAddress: optional(subs.get(7), ip.decode),
+    bootServers: optional(subs.get(8), decodeBootServers),
+    menu: optional(subs.get(9), decodeMenu),
+    prompt: optional(subs.get(10), decodePrompt),
+    bootItem: optional(subs.get(71), decodeBootItem),
+    others: others.size > 0 ? others : undefined,
+  });
+}
+
+/** The bytes of an option 43, ended by 255 as PXE 2.1 asks. */
+export function encodePxe(value: PxeOptions): Buffer {
+  const subs = new Map<number, Buffer>();
+  if (value.discoveryControl !== undefined) subs.set(6, u8.encode(value.discoveryControl));
+  if (value.multicastAddress) subs.set(7, ip.encode(value.multicastAddress));
+  if (value.bootServers) subs.set(8, encodeBootServers(value.bootServers));
+  if (value.menu) subs.set(9, encodeMenu(value.menu));
+  if (value.prompt) subs.set(10, encodePrompt(value.prompt));
+  if (value.bootItem) subs.set(71, encodeBootItem(value.bootItem));
+  for (const [code, data] of value.others ?? []) subs.set(code, data);
+  return Buffer.concat([encodeSubOptions(subs), Buffer.of(255)]);
+}
+
+/** What an iPXE was built with, by its number in option 175 (iPXE src/include/ipxe/features.h). */
+const features = {
+  pxeExtensions: 0x10,
+  iscsi: 0x11,
+  aoe: 0x12,
+  http: 0x13,
+  https: 0x14,
+  tftp: 0x15,
+  ftp: 0x16,
+  dns: 0x17,
+  bzimage: 0x18,
+  multiboot: 0x19,
+  slam: 0x1a,
+  srp: 0x1b,
+  nbi: 0x20,
+  pxe: 0x21,
+  elf: 0x22,
+  comboot: 0x23,
+  efi: 0x24,
+  fcoe: 0x25,
+  vlan: 0x26,
+  menu: 0x27,
+  sdi: 0x28,
+  nfs: 0x29,
+} as const;
+export type IpxeFeature = keyof typeof features;
+const featureNames = new Map<number, IpxeFeature>(
+  Object.entries(features).map(([name, code]) => [code, name as IpxeFeature]),
+);
+
+/** Option 175: what iPXE tells of itself, and what it may be told. */
+export type IpxeOptions = {
+  priority?: number;
+  keepSan?: boolean;
+  /** true: do not wait for a ProxyDHCP server. Saves three seconds. */
+  skipProxyDhcp?: boolean;
+  /** The network card. `type` 1 is PCI. */
+  bus?: { type: number; vendor: number; device: number };
+  useCached?: boolean;
+  /** `1.21.1` */
+  version?: string;
+  /** What it can do. Stock ROMs have no `https`. */
+  features: IpxeFeature[];
+  /** Other sub-options, raw. */
+  others?: Map<number, Buffer>;
+};
+
+/** Option 175. A feature counts when its value, a version, is not 0. */
+export const ipxe: Shape<IpxeOptions> = {
+  decode: (bytes) => {
+    if (bytes.length === 0) return undefined;
+    const subs = decodeSubOptions(bytes, true);
+    const others = new Map([...subs].filter(([code]) => !ipxeCodes.has(code) && !featureNames.has(code)));
+    return withoutUndefined<IpxeOptions>({
+      priority: optional(subs.get(0x01), u8.decode),
+      keepSan: optional(subs.get(0x08), decodeSwitch),
+      skipProxyDhcp: optional(subs.get(0xb0), decodeSwitch),
+      bus: optional(subs.get(0xb1), decodeBus),
+      useCached: optional(subs.get(0xb2), decodeSwitch),
+      version: optional(subs.get(0xeb), (value) => (value.length === 3 ? [...value].join('.') : undefined)),
+      features: [...subs].flatMap(([code, value]) =>
+        value.length === 1 && value[0] ? (featureNames.get(code) ?? []) : [],
+      ),
+      others: others.size > 0 ? others : undefined,
+    });
+  },
+  encode: (value) => {
+    const subs = new Map<number, Buffer>();
+    if (value.priority !== undefined) subs.set(0x01, u8.encode(value.priority));
+    if (value.keepSan !== undefined) subs.set(0x08, encodeSwitch(value.keepSan));
+    if (value.skipProxyDhcp !== undefined) subs.set(0xb0, encodeSwitch(value.skipProxyDhcp));
+    if (value.bus) subs.set(0xb1, encodeBus(value.bus));
+    if (value.useCached !== undefined) subs.set(0xb2, encodeSwitch(value.useCached));
+    if (value.version !== undefined) subs.set(0xeb, encodeVersion(value.version));
+    for (const name of value.features) subs.set(features[name], Buffer.of(1));
+    for (const [code, data] of value.others ?? []) subs.set(code, data);
+    return encodeSubOptions(subs);
+  },
+  describe: ({ version, features }) =>
+    `iPXE ${version ?? 'without a version'} with ${features.join(', ') || 'no features'}`,
+};
+
+export type VendorClass = {
+  kind: 'PXEClient' | 'HTTPClient' | 'other';
+  /** The architecture of option 93, said once more in the text. */
+  arch?: number;
+  undi?: { major: number; minor: number };
+};
+
+/** What option 60 says: `PXEClient:Arch:00007:UNDI:003000`. A bare `PXEClient` is one too, as is one with other parts. */
+export function parseVendorClass(text: string): VendorClass {
+  const kind = text.startsWith('PXEClient') ? 'PXEClient' : text.startsWith('HTTPClient') ? 'HTTPClient' : 'other';
+  if (kind === 'other') return { kind };
+  const arch = /:Arch:(\d{5})(?:$|:)/.exec(text)?.[1];
+  const undi = /:UNDI:(\d{3})(\d{3})(?:$|:)/.exec(text);
+  return withoutUndefined<VendorClass>({
+    kind,
+    arch: arch !== undefined && Number(arch) <= 0xffff ? Number(arch) : undefined,
+    undi: undi ? { major: Number(undi[1]), minor: Number(undi[2]) } : undefined,
+  });
+}
+
+const pxeCodes = new Set([6, 7, 8, 9, 10, 71]);
+const ipxeCodes = new Set([0x01, 0x08, 0xb0, 0xb1, 0xb2, 0xeb]);
+
+function decodeBootServers(bytes: Buffer): PxeOptions['bootServers'] {
+  const servers: { type: number; addresses: Ipv4[] }[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (at + 3 > bytes.length) return undefined;
+    const end = at + 3 + (bytes[at + 2] as number) * 4;
+    if (end > bytes.length) return undefined;
+    const addresses: Ipv4[] = [];
+    for (let i = at + 3; i < end; i += 4) addresses.push(ipv4FromBytes(bytes, i));
+    servers.push({ type: bytes.readUInt16BE(at), addresses });
+    at = end;
+  }
+  return servers.length > 0 ? servers : undefined;
+}
+
+function encodeBootServers(servers: NonNullable<PxeOptions['bootServers']>): Buffer {
+  const parts = servers.map(({ type, addresses }) => {
+    const head = new Writer(3).u16(type, 'boot server type').u8(addresses.length, 'boot server count').done();
+    return Buffer.concat([head, ...addresses.map(ipv4ToBytes)]);
+  });
+  return Buffer.concat(parts);
+}
+
+function decodeMenu(bytes: Buffer): PxeOptions['menu'] {
+  const lines: { type: number; text: string }[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (at + 3 > bytes.length) return undefined;
+    const end = at + 3 + (bytes[at + 2] as number);
+    if (end > bytes.length) return undefined;
+    lines.push({ type: bytes.readUInt16BE(at), text: textFromBytes(bytes.subarray(at + 3, end)) });
+    at = end;
+  }
+  return lines.length > 0 ? lines : undefined;
+}
+
+function encodeMenu(lines: NonNullable<PxeOptions['menu']>): Buffer {
+  const parts = lines.map(({ type, text }) => {
+    const line = textToBytes(text, 'menu text');
+    return new Writer(3 + line.length)
+      .u16(type, 'menu type')
+      .u8(line.length, 'menu length')
+      .put(line, 'menu text')
+      .done();
+  });
+  return Buffer.concat(parts);
+}
+
+function decodePrompt(bytes: Buffer): PxeOptions['prompt'] {
+  return bytes.length > 0 ? { timeout: bytes[0] as number, text: textFromBytes(bytes.subarray(1)) } : undefined;
+}
+
+function encodePrompt({ timeout, text }: NonNullable<PxeOptions['prompt']>): Buffer {
+  return Buffer.concat([u8.encode(timeout), textToBytes(text, 'prompt')]);
+}
+
+function decodeBootItem(bytes: Buffer): PxeOptions['bootItem'] {
+  if (bytes.length !== 4) return undefined;
+  const layer = bytes.readUInt16BE(2);
+  return { type: bytes.readUInt16BE(0), layer: layer & 0x7fff, credentials: (layer & 0x8000) !== 0 };
+}
+
+function encodeBootItem({ type, layer, credentials }: NonNullable<PxeOptions['bootItem']>): Buffer {
+  return new Writer(4)
+    .u16(type, 'boot item type')
+    .u16(layer | (credentials ? 0x8000 : 0), 'boot item layer')
+    .done();
+}
+
+function decodeBus(bytes: Buffer): IpxeOptions['bus'] {
+  if (bytes.length !== 5) return undefined;
+  return { type: bytes[0] as number, vendor: bytes.readUInt16BE(1), device: bytes.readUInt16BE(3) };
+}
+
+function encodeBus({ type, vendor, device }: NonNullable<IpxeOptions['bus']>): Buffer {
+  return new Writer(5).u8(type, 'bus type').u16(vendor, 'bus vendor').u16(device, 'bus device').done();
+}
+
+function decodeSwitch(bytes: Buffer): boolean | undefined {
+  return bytes.length === 1 ? bytes[0] !== 0 : undefined;
+}
+
+function encodeSwitch(value: boolean): Buffer {
+  return Buffer.of(value ? 1 : 0);
+}
+
+function encodeVersion(version: string): Buffer {
+  const parts = version.split('.').map(Number);
+  return parts.reduce((out, part) => out.u8(part, 'iPXE version'), new Writer(3)).done();
+}
