@@ -1,0 +1,35 @@
+import type { Cpu, Firmware } from '../model/firmware.ts';
+import type { FirmwareMode } from '../model/machine.ts';
+
+/** A network boot program: which firmware it is for and the file's name in the loaders folder. */
+export type Loader = { mode: FirmwareMode; cpu: Cpu; file: string; why: string };
+
+/** The first row that fits is the default; the others are served when a machine's `loader` param names them. */
+export const LOADERS: readonly Loader[] = [
+  {
+    mode: 'bios',
+    cpu: 'x64',
+    file: 'undionly.kpxe',
+    why: "iPXE on the ROM's own UNDI driver: no native driver that may hang (sidero#447)",
+  },
+  {
+    mode: 'uefi',
+    cpu: 'x64',
+    file: 'snponly.efi',
+    why: "iPXE on the firmware's own network driver",
+  },
+  { mode: 'uefi', cpu: 'x64', file: 'ipxe.efi', why: 'iPXE with its own network drivers' },
+];
+
+/** The file with which a UEFI machine is sent to its own disk: it is answered with an error at once, on purpose. */
+export const LOCAL_BOOT_FILE = 'local-boot.efi';
+
+/** The loader for this firmware; undefined when there is none for it. */
+export function chooseLoader(firmware: Firmware): Loader | undefined {
+  return LOADERS.find((loader) => loader.mode === firmware.mode && loader.cpu === firmware.cpu);
+}
+
+/** Whether this is the name of a loader that we serve. */
+export function isLoaderFile(name: string): boolean {
+  return LOADERS.some((loader) => loader.file === name);
+}

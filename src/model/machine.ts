@@ -1,0 +1,49 @@
+import type { Ipv4, Mac } from '../wire/address.ts';
+import type { Inventory } from './inventory.ts';
+import type { Instant } from './time.ts';
+
+/** The states of a machine that a technician says aloud. Power, lock and health are axes of their own. */
+export const MACHINE_STATES = ['new', 'ready', 'installing', 'installed', 'failed', 'ignored'] as const;
+export type MachineState = (typeof MACHINE_STATES)[number];
+
+/** How a machine starts: what its firmware speaks before any loader of ours runs. */
+export type FirmwareMode = 'bios' | 'uefi';
+
+export type Machine = {
+  id: number;
+  name: string;
+  state: MachineState;
+  locked: boolean;
+  macs: Mac[];
+  uuid?: string;
+  serial?: string;
+  firmware?: FirmwareMode;
+  inventory?: Inventory;
+  params: Record<string, unknown>;
+  hasBmc: boolean;
+  bmcAddress?: string;
+  address?: Ipv4;
+  /** Number of the boot the machine is in; every event of that boot carries it. */
+  boot: number;
+  /** Last word about where the machine stands, for lists. */
+  status: string;
+  createdAt: Instant;
+  seenAt?: Instant;
+};
+
+/** A machine's name: a host label of RFC 1123, lower case, so that it can be a host name everywhere. */
+export function isMachineName(text: string): boolean {
+  return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
+}
+
+/** The name a machine is given when it is first seen: its serial number when that makes a host name, else its MAC. */
+export function proposeName(mac: Mac, serial?: string): string {
+  const fromSerial = (serial ?? '').toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 40);
+  const saysNothing = /^(none|not-specified|to-be-filled.*|default-string|system-serial-number|0+|)$/.test(fromSerial);
+  return saysNothing ? `m-${mac.replaceAll(':', '')}` : fromSerial;
+}
+
+/** Whether a SMBIOS UUID tells machines apart: all-zero and all-one ones do not (OVMF without -uuid sends zeros). */
+export function isTellingUuid(uuid: string | undefined): uuid is string {
+  return uuid !== undefined && /^[0-9a-f-]{36}$/i.test(uuid) && !/^[0-]+$/.test(uuid) && !/^[f-]+$/i.test(uuid);
+}

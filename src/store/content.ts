@@ -1,0 +1,147 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { type Static, type TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
+import { Bootenv } from '../model/bootenv.ts';
+import { ParamDeclaration, type ParamDeclarations } from '../model/params.ts';
+import { Workflow } from '../model/workflow.ts';
+
+/** A mistake in a content file: names file, line and field. */
+export type ContentProblem = { file: string; line?: number | undefined; field?: string | undefined; problem: string };
+
+/** What the three content folders hold, read and checked by their schemas; what names what is checked by boot/library. */
+export type Content = {
+  bootenvs: Map<string, Bootenv>;
+  workflows: Map<string, Workflow>;
+  params: ParamDeclarations;
+  /** Template sources by their path below templates/: `ipxe/boot.ipxe.hbs`. */
+  templates: Map<string, string>;
+  problems: ContentProblem[];
+};
+
+const MAX_TEMPLATE_BYTES = 256 * 1024;
+
+/** Read `bootenvs/`, `workflows/` and `templates/` below `folder`. Never throws for content: what is wrong is in `problems`. */
+export function loadContent(folder: string): Content {
+  const problems: ContentProblem[] = [];
+  const bootenvs = readNamed(folder, 'bootenvs', Bootenv, () => true, problems);
+  const workflows = readNamed(folder, 'workflows', Workflow, (file) => file !== 'params.yaml', problems);
+  const params = readParams(folder, problems);
+  const templates = new Map<string, string>();
+  for (const path of listFiles(join(folder, 'templates'), '.hbs')) {
+    const name = relative(join(folder, 'templates'), path);
+    if (statSync(path).size > MAX_TEMPLATE_BYTES) problems.push({ file: `templates/${name}`, problem: `is larger than ${MAX_TEMPLATE_BYTES} bytes` });
+    else templates.set(name, readFileSync(path, 'utf8'));
+  }
+  return { bootenvs, workflows, params, templates, problems };
+}
+
+/** One line for a person: `bootenvs/x.yaml:3: kind: must be ...`. */
+export function describeProblem(problem: ContentProblem): string {
+  const place = problem.line === undefined ? problem.file : `${problem.file}:${problem.line}`;
+  return `${place}: ${problem.field ? `${problem.field}: ` : ''}${problem.problem}`;
+}
+
+function readNamed<T extends TSchema>(
+  folder: string,
+  sub: string,
+  schema: T,
+  wanted: (file: string) => boolean,
+  problems: ContentProblem[],
+): Map<string, Static<T>> {
+  const found = new Map<string, Static<T>>();
+  for (const path of listFiles(join(folder, sub), '.yaml')) {
+    const file = relative(folder, path);
+    if (!wanted(relative(join(folder, sub), path))) continue;
+    const value = readYaml(path, file, schema, problems) as Static<T> | undefined;
+    if (value === undefined) continue;
+    const { name } = value as unknown as { name: string };
+    if (file !== `${sub}/${name}.yaml`) problems.push({ file, field: 'name', problem: `${name} is not the file's name` });
+    else found.set(name, value);
+  }
+  return found;
+}
+
+function readParams(folder: string, problems: ContentProblem[]): ParamDeclarations {
+  const file = 'workflows/params.yaml';
+  const path = join(folder, file);
+  try {
+    statSync(path);
+  } catch {
+    problems.push({ file, problem: 'is not there' });
+    return {};
+  }
+  const text = readFileSync(path, 'utf8');
+  const counter = new LineCounter();
+  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true });
+  const params: ParamDeclarations = {};
+  for (const error of document.errors) problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
+  if (document.errors.length > 0 || !isMap(document.contents)) return params;
+  const value = document.toJS() as Record<string, unknown>;
+  for (const [name, declaration] of Object.entries(value)) {
+    const errors = [...Value.Errors(ParamDeclaration, declaration)];
+    if (errors.length === 0) params[name] = declaration as ParamDeclaration;
+    for (const error of errors.slice(0, 1)) {
+      const at = [name, ...error.instancePath.split('/').slice(1)];
+      problems.push({ file, line: lineOf(document.contents, at, counter), field: at.join('.'), problem: error.message });
+    }
+  }
+  return params;
+}
+
+function readYaml(path: string, file: string, schema: TSchema, problems: ContentProblem[]): unknown {
+  const counter = new LineCounter();
+  const document = parseDocument(readFileSync(path, 'utf8'), { lineCounter: counter, uniqueKeys: true });
+  if (document.errors.length > 0) {
+    for (const error of document.errors) problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
+    return undefined;
+  }
+  const value: unknown = document.toJS();
+  const errors = [...Value.Errors(schema, value)];
+  if (errors.length === 0) return value;
+  const told = new Set<string>();
+  for (const error of errors) {
+    const extra = (error.params as { additionalProperties?: string[]; requiredProperties?: string[] }).additionalProperties;
+    const at = [...error.instancePath.split('/').slice(1), ...(extra?.slice(0, 1) ?? [])];
+    const field = at.join('.');
+    if (told.has(field)) continue; // a union tells one mistake once per member
+    told.add(field);
+    const problem = extra ? 'there is no such field' : error.message;
+    problems.push({ file, line: lineOf(document.contents, at, counter), field: field || undefined, problem });
+  }
+  return undefined;
+}
+
+/** The line on which the value at this path stands, or the nearest thing around it that is there. */
+function lineOf(root: unknown, path: readonly string[], counter: LineCounter): number | undefined {
+  let node: unknown = root;
+  let offset = isNode(root) ? root.range?.[0] : undefined;
+  for (const key of path) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === key);
+      if (!pair) break;
+      if (isScalar(pair.key) && pair.key.range) offset = pair.key.range[0];
+      node = pair.value;
+    } else if (node !== null && typeof node === 'object' && 'items' in node) {
+      node = (node as { items: unknown[] }).items[Number(key)];
+      if (isNode(node) && node.range) offset = node.range[0];
+    } else break;
+  }
+  return offset === undefined ? undefined : counter.linePos(offset).line;
+}
+
+function oneLine(message: string): string {
+  return message.split('\n')[0] as string;
+}
+
+function listFiles(folder: string, ending: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith(ending))
+      .sort()
+      .map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
+}

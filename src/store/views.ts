@@ -1,0 +1,43 @@
+import type { Mac } from '../wire/address.ts';
+import type { BootView, OfferedBootenv } from '../model/view.ts';
+import type { Jobs } from './jobs.ts';
+import type { BootStage, Machines } from './machines.ts';
+import type { Instant } from '../model/time.ts';
+import type { ClientStage } from '../model/firmware.ts';
+
+/** A firmware that asks again within this time is still in the same boot: it retries, or tries its next boot option. */
+const SAME_BOOT_MS = 120_000;
+
+/** What the boot decision reads of one machine, in one go. `boot` is the number of the boot it is in or about to begin. */
+export function bootView(
+  machines: Machines,
+  jobs: Jobs,
+  settings: { unknownBoots: 'scout' | 'local' },
+  bootenv: (name: string) => OfferedBootenv | undefined,
+  mac: Mac,
+  boot?: (present: number, stage: BootStage, seenAt: Instant | undefined) => number,
+): BootView {
+  const machine = machines.byMac(mac);
+  const job = machine ? jobs.runningOf(machine.id) : undefined;
+  const ticket = job ? jobs.ticketOf(job.id) : undefined;
+  const present = machine?.boot ?? 0;
+  const progress = machine ? machines.bootStage(machine.id) : { stage: 'none' as const };
+  return {
+    mac,
+    machine,
+    job,
+    ticket,
+    boot: boot ? boot(present, progress.stage, progress.seenAt) : present,
+    unknownBoots: settings.unknownBoots,
+    bootenv,
+  };
+}
+
+/** Whether a client of this stage begins a new boot: it is back at a stage that the present boot has left behind. */
+export function beginsBoot(client: ClientStage, stage: BootStage, seenAt: Instant | undefined, now: Instant): boolean {
+  if (client === 'os') return false;
+  const isRecent = seenAt !== undefined && now - seenAt < SAME_BOOT_MS;
+  if (stage === 'none') return true;
+  if (client === 'firmware') return !(isRecent && (stage === 'firmware' || stage === 'local'));
+  return !(isRecent && (stage === 'firmware' || stage === 'ipxe'));
+}
