@@ -1,0 +1,124 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { WireError } from '../wire/bytes.ts';
+
+/** What became of a question: an answer, or why there is none. `isGone`: the network says that nobody is there. */
+export type Outcome<T> = { answered: true; value: T } | { answered: false; why: string; isGone: boolean };
+
+/** How a question is repeated: `sends` times, first after `firstMs` to twice that, each wait doubled up to `lastMs`. */
+export type Patience = { firstMs: number; lastMs: number; sends: number };
+
+/** 0.5 to 1 s, randomised so that a rack of BMCs is not asked in step, up to 3 s: about 8 s in all. */
+export const PATIENCE: Patience = { firstMs: 500, lastMs: 3000, sends: 4 };
+
+/** The waits of one question, in milliseconds. */
+export function chooseWaits({ firstMs, lastMs, sends }: Patience, random: number): number[] {
+  const first = firstMs * (1 + random);
+  return Array.from({ length: sends }, (_, index) => Math.min(lastMs, first * 2 ** index));
+}
+
+/** A UDP socket connected to one BMC, so that the kernel drops strangers and reports ICMP errors. */
+export class Link {
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  static async open(address: string, port: number): Promise<Link> {
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+    // An error between two questions belongs to none of them; without a listener it would stop the process.
+    socket.on('error', () => {});
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.connect(port, address, (...[error]: unknown[]) => (error instanceof Error ? reject(error) : resolve()));
+      });
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    return new Link(socket);
+  }
+
+  /**
+   * Sends what `make` makes, once per wait, until `read` returns something. `read` returns undefined for a datagram
+   * that belongs to something else; a WireError of it is remembered and otherwise ignored, for anybody can send garbage.
+   */
+  ask<T>(
+    make: () => Buffer,
+    read: (datagram: Buffer) => T | undefined,
+    waitsMs: readonly number[],
+  ): Promise<Outcome<T>> {
+    const socket = this.#socket;
+    return new Promise((resolve, reject) => {
+      let sent = 0;
+      let refusals = 0;
+      let why = 'did not answer';
+      let timer: NodeJS.Timeout | undefined;
+
+      const end = () => {
+        clearTimeout(timer);
+        socket.off('message', onMessage);
+        socket.off('error', onError);
+      };
+      const giveUp = () => {
+        end();
+        resolve({ answered: false, why, isGone: refusals === 2 });
+      };
+      const onError = (error: Error) => {
+        why = describeSocketError(error);
+        refusals += 1;
+        // One ICMP error may be left over from an earlier datagram; two are an answer.
+        if (refusals === 2) giveUp();
+      };
+      const onMessage = (datagram: Buffer) => {
+        try {
+          const value = read(datagram);
+          if (value === undefined) return;
+          end();
+          resolve({ answered: true, value });
+        } catch (error) {
+          if (error instanceof WireError) why = `answered something that we cannot read (${error.message})`;
+          else {
+            end();
+            reject(error);
+          }
+        }
+      };
+      const sendOnce = () => {
+        const wait = waitsMs[sent++];
+        if (wait === undefined) return giveUp();
+        timer = setTimeout(sendOnce, wait);
+        socket.send(make(), (error) => {
+          if (error) onError(error);
+        });
+      };
+      socket.on('message', onMessage);
+      socket.on('error', onError);
+      sendOnce();
+    });
+  }
+
+  /** Sends without waiting for an answer. */
+  async tell(datagram: Buffer): Promise<void> {
+    await new Promise<void>((resolve) => this.#socket.send(datagram, () => resolve()));
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+/** An error of the socket as the rest of a sentence. */
+export function describeSocketError(error: Error): string {
+  const code = 'code' in error ? String(error.code) : '';
+  return SOCKET_ERRORS[code] ?? `cannot be asked (${error.message})`;
+}
+
+const SOCKET_ERRORS: Record<string, string> = {
+  ECONNREFUSED: 'answered that nothing listens on that port',
+  EHOSTUNREACH: 'cannot be reached: nobody there answers to that address',
+  ENETUNREACH: 'cannot be reached: this appliance has no route to that network',
+  ENOTFOUND: 'cannot be found: that name has no address',
+  EAI_AGAIN: 'cannot be found: the name server does not answer',
+};
