@@ -130,10 +130,6 @@ function stepAck(state: Transfer, wireBlock: number, at: number): TransferStep {
     return { ...sendWindow(greeted), timerMs: greeted.waitMs };
   }
   const block = nearest(wireBlock, state.base - 1);
-  if (block >= state.next && block <= state.highest) {
-    // A window was sent again although it had arrived: go on behind it.
-    return acknowledge({ ...state, next: block + 1 }, block, at);
-  }
   if (block >= state.next || block < state.base - 1) return { state, send: [] };
   if (block === state.base - 1) return stepDuplicate(state, at);
   return acknowledge(state, block, at);
