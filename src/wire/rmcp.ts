@@ -158,7 +158,7 @@ function decodeIpmi20(body: Buffer, authCodeBytes: number): Ipmi20Packet {
   if (authCodeBytes === 0) throw new WireError('malformed', 'payload type', 1, 'is authenticated outside of a session');
 
   // The trailer is found from the end, since not every BMC pads to 4 bytes.
-  const trailer = reader.take(reader.remaining - authCodeBytes, 'session trailer');
+  const trailer = reader.take(Math.max(0, reader.remaining - authCodeBytes), 'session trailer');
   const padBytes = trailer.at(-2);
   if (padBytes !== trailer.length - 2 || trailer.at(-1) !== NEXT_HEADER) {
     throw new WireError('malformed', 'session trailer', reader.offset, 'pad length or next header is wrong');

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type BmcDriver, BmcError, type BmcErrorKind } from '../../src/bmc/driver.ts';
+import { type DriverOptions, openBmc } from '../../src/bmc/index.ts';
+import { COMPLETION, decodeBootFlags, PRIVILEGE } from '../../src/wire/ipmi.ts';
+import type { CipherSuite } from '../../src/wire/rakp.ts';
+import { freePort } from './ipmi-sim.ts';
+import { startWireBmc, type WireBmcOptions } from './wire-bmc.ts';
+
+type WireBmc = Awaited<ReturnType<typeof startWireBmc>>;
+const patience = { firstMs: 40, lastMs: 100, sends: 4 };
+
+function open(port: number, user = 'admin', password = 's3cret', options: DriverOptions = {}): BmcDriver {
+  return openBmc({ driver: 'ipmi', address: '127.0.0.1', port, user, password }, { patience, ...options });
+}
+
+/** Runs `check` with a BMC of ours and a driver for it; whatever happens, no session may be left open on it. */
+async function withBmc(
+  options: WireBmcOptions,
+  check: (driver: BmcDriver, bmc: WireBmc) => Promise<void>,
+): Promise<void> {
+  const bmc = await startWireBmc(options);
+  try {
+    const driver = open(bmc.port);
+    await check(driver, bmc);
+    await driver.close();
+    assert.equal(bmc.openSessions(), 0, 'sessions left open');
+  } finally {
+    await bmc.stop();
+  }
+}
+
+async function assertBmcError(promise: Promise<unknown>, kind: BmcErrorKind, text: RegExp): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(error instanceof BmcError, String(error));
+    assert.equal(error.kind, kind);
+    assert.match(error.text, text);
+    assert.match(error.text, /^BMC 127\.0\.0\.1 port \d+ .+\. .+\.$/, 'names the BMC, what happened and what to do');
+    assert.doesNotMatch(`${error.stack}`, /s3cret|a wrong one/);
+    return true;
+  });
+}
+
+test('turns power on and off and reads it, and leaves alone what is already so', () =>
+  withBmc({}, async (driver, bmc) => {
+    assert.equal(await driver.powerState(), 'off');
+    await driver.setPower('on');
+    await driver.setPower('on'); // this BMC refuses it with D5h, as some do
+    assert.equal(await driver.powerState(), 'on');
+    await driver.setPower('off');
+    await driver.setPower('off');
+    await driver.setPower('soft');
+    assert.equal(await driver.powerState(), 'off');
+    assert.deepEqual(bmc.done, ['on', 'off']);
+  }));
+
+test('cycles a machine that is off by turning it on', () =>
+  withBmc({}, async (driver, bmc) => {
+    await driver.setPower('cycle');
+    await driver.setPower('cycle');
+    assert.deepEqual(bmc.done, ['on', 'cycle']);
+  }));
+
+test('says that a machine that is off cannot be reset', () =>
+  withBmc({}, (driver) =>
+    assertBmcError(driver.setPower('reset'), 'refused', /cannot reset a machine whose power is off/),
+  ));
+
+test('sets the boot device once, with the EFI bit only for UEFI', () =>
+  withBmc({}, async (driver, bmc) => {
+    await driver.bootOnce('network', 'uefi');
+    assert.deepEqual(bmc.done, [
+      'boot option 0: 01',
+      'boot option 4: 0101',
+      'boot option 3: 08',
+      'boot option 5: a004000000',
+      'boot option 0: 02',
+      'boot option 0: 00',
+    ]);
+    await driver.bootOnce('disk', 'bios');
+    const flags = { isValid: true, isPersistent: false, isEfi: false, device: 'disk' };
+    assert.deepEqual(decodeBootFlags(bmc.bootFlags), flags);
+  }));
+
+test('sets the boot device on a BMC that knows nothing but the boot flags', () =>
+  withBmc({ bootOptionCompletions: { 0: 0x80, 3: COMPLETION.invalidField, 4: 0x80 } }, async (driver, bmc) => {
+    await driver.bootOnce('network', 'bios');
+    assert.deepEqual(bmc.done, ['boot option 5: 8004000000']);
+  }));
+
+test('fails when the boot flags are refused, and ends "set in progress"', () =>
+  withBmc({ bootOptionCompletions: { 5: 0x82 } }, async (driver, bmc) => {
+    await assertBmcError(driver.bootOnce('network', 'uefi'), 'refused', /this boot option can only be read/);
+    assert.equal(bmc.done.at(-1), 'boot option 0: 00');
+  }));
+
+test('says who made the BMC', () =>
+  withBmc({}, async (driver) => {
+    assert.deepEqual(await driver.identity(), {
+      manufacturer: 10876,
+      manufacturerName: 'Supermicro',
+      product: 2327,
+      firmware: '3.88',
+      ipmiVersion: '2.0',
+      guid: '00112233445566778899aabbccddeeff',
+    });
+  }));
+
+test('runs calls made at once one after the other, with an id of their own each', () =>
+  withBmc({ slots: 1 }, async (driver, bmc) => {
+    const calls = [driver.powerState(), driver.setPower('on'), driver.powerState(), driver.bootOnce('disk', 'uefi')];
+    assert.deepEqual(await Promise.all(calls), ['off', undefined, 'on', undefined]);
+    assert.equal(new Set(bmc.consoleIds).size, 4);
+  }));
+
+test('tries suite 17 first, falls back to 3, tells which one worked and starts with it next time', () =>
+  withBmc({ suites: [3] }, async (_, bmc) => {
+    const told: CipherSuite[] = [];
+    const first = open(bmc.port, 'admin', 's3cret', { onCipherSuite: (suite) => told.push(suite) });
+    await first.powerState();
+    await first.powerState();
+    assert.deepEqual([told, bmc.consoleIds.length], [[3], 3], 'one refusal, then two logins with suite 3');
+    const second = open(bmc.port, 'admin', 's3cret', { cipherSuite: 3, onCipherSuite: (suite) => told.push(suite) });
+    await second.powerState();
+    assert.deepEqual([told, bmc.consoleIds.length], [[3], 4]);
+  }));
+
+test('finds suite 17 again when the remembered suite 3 was turned off', () =>
+  withBmc({ suites: [17] }, async (_, bmc) => {
+    const told: CipherSuite[] = [];
+    const driver = open(bmc.port, 'admin', 's3cret', { cipherSuite: 3, onCipherSuite: (suite) => told.push(suite) });
+    await driver.powerState();
+    assert.deepEqual(told, [17]);
+  }));
+
+test('says that no cipher suite is taken', () =>
+  withBmc({ suites: [] }, (driver) =>
+    assertBmcError(driver.powerState(), 'wrong-cipher-suite', /refused cipher suite/),
+  ));
+
+test('tells a wrong password, once, and frees the slot', () =>
+  withBmc({ slots: 1 }, async (driver, bmc) => {
+    await assertBmcError(open(bmc.port, 'admin', 'a wrong one').powerState(), 'wrong-password', /user admin/);
+    assert.equal(bmc.consoleIds.length, 1, 'a second try could lock the account');
+    assert.equal(await driver.powerState(), 'off');
+  }));
+
+test('tells a user that does not exist from a wrong password', () =>
+  withBmc({}, (_, bmc) => assertBmcError(open(bmc.port, 'nobody').powerState(), 'no-such-user', /user nobody/)));
+
+test('refuses names and passwords longer than IPMI has room for without asking the BMC', () =>
+  withBmc({}, async (_, bmc) => {
+    await assertBmcError(open(bmc.port, 'seventeen-letters').powerState(), 'no-such-user', /at most 16 bytes/);
+    await assertBmcError(open(bmc.port, 'admin', '123456789012345678901').powerState(), 'wrong-password', /20 bytes/);
+    assert.equal(bmc.consoleIds.length, 0);
+  }));
+
+const operator = { op: { password: 's3cret', privilege: PRIVILEGE.operator } };
+const viewer = { viewer: { password: 's3cret', privilege: PRIVILEGE.user } };
+
+test('works as OPERATOR when the user may not be ADMINISTRATOR', () =>
+  withBmc({ users: operator }, async (_, bmc) => {
+    await open(bmc.port, 'op').setPower('on');
+    assert.deepEqual(bmc.done, ['on']);
+  }));
+
+test('says that a user has too little privilege, and logs out', () =>
+  withBmc({ users: viewer }, (_, bmc) =>
+    assertBmcError(open(bmc.port, 'viewer').powerState(), 'privilege', /user viewer/),
+  ));
+
+test('says that no session slot is free', () =>
+  withBmc({ slots: 0 }, (driver) => assertBmcError(driver.powerState(), 'no-session-slot', /no free session slot/)));
+
+test('asks a busy BMC again', () =>
+  withBmc({ completions: { 'Chassis Control': [0xc0, 0xd2, 0xc3] } }, async (driver, bmc) => {
+    await driver.setPower('on');
+    assert.deepEqual(bmc.done, ['on']);
+  }));
+
+test('gives up on a BMC that stays busy, and logs out', () =>
+  withBmc({ completions: { 'Get Chassis Status': Array(9).fill(0xc0) } }, (driver) =>
+    assertBmcError(driver.powerState(), 'busy', /it is busy \(completion code C0h\)/),
+  ));
+
+test('passes on why a command was refused', () =>
+  withBmc({ completions: { 'Get Device ID': [0xd4], 'Get Chassis Status': [0xa7] } }, async (driver) => {
+    await assertBmcError(driver.identity(), 'privilege', /does not have the privilege/);
+    await assertBmcError(driver.powerState(), 'refused', /A7h, which no standard names/);
+  }));
+
+test('reads the power state when the answer to a power command is lost', async () => {
+  await withBmc({ control: 'unanswered' }, async (driver, bmc) => {
+    await driver.setPower('on');
+    assert.deepEqual(bmc.done, ['on']);
+  });
+  await withBmc({ control: 'lost' }, (driver) =>
+    assertBmcError(driver.setPower('on'), 'unreachable', /whether it acted is not known/),
+  );
+});
+
+test('says that nobody listens, and that an address does not exist', async () => {
+  await assertBmcError(open(await freePort()).powerState(), 'unreachable', /nothing listens on that port/);
+  const target = { driver: 'ipmi', address: 'bmc.invalid', port: 623, user: '', password: '' } as const;
+  await assert.rejects(openBmc(target, { patience }).powerState(), { kind: 'unreachable' });
+});
+
+test('says that a BMC speaks IPMI 1.5 only', () =>
+  withBmc({ speaks20: false }, (driver) => assertBmcError(driver.powerState(), 'protocol', /speaks IPMI 1\.5 only/)));
+
+test('refuses calls after it is closed, and lets the running one end', () =>
+  withBmc({}, async (driver, bmc) => {
+    const running = driver.powerState();
+    const waiting = driver.setPower('on');
+    while (bmc.consoleIds.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const closing = driver.close();
+    await assertBmcError(waiting, 'refused', /no longer in use/);
+    await closing;
+    assert.equal(await running, 'off');
+    await assertBmcError(driver.powerState(), 'refused', /no longer in use/);
+  }));

@@ -1,0 +1,22 @@
+import { spawn } from 'node:child_process';
+
+/** What ipmitool says on a BMC of 127.0.0.1, with its exit code. The password goes by the environment, never in argv. */
+export function ipmitool(
+  target: { port: number; suite: number; user: string; password: string },
+  ...command: string[]
+): Promise<{ code: number | null; text: string }> {
+  const { port, suite, user, password } = target;
+  const args = ['-I', 'lanplus', '-C', `${suite}`, '-H', '127.0.0.1', '-p', `${port}`, '-U', user, '-E', ...command];
+  return new Promise((resolve, reject) => {
+    const child = spawn('ipmitool', args, { env: { ...process.env, IPMITOOL_PASSWORD: password } });
+    let text = '';
+    child.stdout.on('data', (data) => {
+      text += data;
+    });
+    child.stderr.on('data', (data) => {
+      text += data;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, text: text.trim() }));
+  });
+}
