@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import type { BmcAccess } from './bmc.ts';
 import type { Children } from './children.ts';
 import { LabError } from './error.ts';
@@ -16,6 +16,7 @@ export type BootOverride = 'none' | 'pxe' | 'default';
 export type MachineHost = { children: Children; namespace: string; accelerator: Accelerator };
 
 const POWER_OFF_PATIENCE_MS = 10_000;
+const FIRMWARE_WATCH_MS = 50;
 
 /** One virtual machine: off until switched on, and its disks keep what was written while the rack is open. */
 export class Machine {
@@ -42,6 +43,8 @@ export class Machine {
   #qmp: Qmp | undefined;
   /** Whether QEMU has the network before the disks for its next reset. */
   #isSteeredToNetwork = false;
+  #firmwareWatch: NodeJS.Timeout | undefined;
+  #logSizeAtReset = 0;
   #networkFirst: boolean;
   #override: BootOverride = 'none';
   #lastOrder: Promise<unknown> = Promise.resolve();
@@ -137,6 +140,7 @@ export class Machine {
       this.#process = undefined;
       this.#qmp?.close();
       this.#qmp = undefined;
+      this.#endFirmwareWatch();
     };
     child.once('exit', over);
     child.once('error', over);
@@ -181,11 +185,25 @@ export class Machine {
     }
   }
 
+  /**
+   * An override is used up when the firmware has begun its start, and that is when it first writes to the serial port:
+   * SeaBIOS answers a reset with one or two more of its own before it reads the boot order.
+   */
   #onEvent(event: QmpEvent): void {
     if (event.event !== 'RESET' || this.#override === 'none') return;
-    this.#override = 'none';
-    // When this fails the machine went off, and its next start has the order from the command line.
-    this.#steer().catch(() => undefined);
+    this.#logSizeAtReset = statSync(this.serialLog).size;
+    this.#firmwareWatch ??= setInterval(() => {
+      if (statSync(this.serialLog).size === this.#logSizeAtReset) return;
+      this.#endFirmwareWatch();
+      this.#override = 'none';
+      // When this fails the machine went off, and its next start has the order from the command line.
+      this.#steer().catch(() => undefined);
+    }, FIRMWARE_WATCH_MS);
+  }
+
+  #endFirmwareWatch(): void {
+    clearInterval(this.#firmwareWatch);
+    this.#firmwareWatch = undefined;
   }
 
   /** One order after the other, as a BMC performs them; one that fails does not stop the next. */

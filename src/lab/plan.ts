@@ -93,10 +93,10 @@ export function planRack(options: RackOptions): RackPlan {
       number,
       uuid: uuidOfName(machineName),
       firmware: machine.firmware ?? 'bios',
-      memoryMegabytes: machine.memoryMegabytes ?? 1024,
+      memoryMegabytes: checkedMemory(machine.memoryMegabytes ?? 1024, machineName),
       nics: (machine.nics ?? [{}]).map((nic, nicIndex) => ({
         network: knownNetwork(nic.network ?? firstNetwork.bridge, networks, machineName),
-        mac: nic.mac ?? macOf(number, nicIndex + 1),
+        mac: checkedMac(nic.mac ?? macOf(number, nicIndex + 1), machineName),
         tap: `vm${number}n${nicIndex}`,
       })),
       disks: (machine.disks ?? [{}]).map((disk, diskIndex) => ({
@@ -150,6 +150,16 @@ function checkedPath(path: string): string {
 function checkedSize(size: string, machine: string): string {
   if (/^[1-9]\d*[MGT]$/.test(size)) return size;
   throw new LabError(`"${size}" is not a disk size (machine ${machine})`, 'Write it like 512M, 8G or 1T');
+}
+
+function checkedMemory(megabytes: number, machine: string): number {
+  if (Number.isInteger(megabytes) && megabytes >= 64) return megabytes;
+  throw new LabError(`machine ${machine} cannot start with ${megabytes} MB of memory`, 'Give it at least 64');
+}
+
+function checkedMac(mac: string, machine: string): string {
+  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) return mac;
+  throw new LabError(`"${mac}" is not a card's address (machine ${machine})`, 'Write it like 52:54:00:77:01:01');
 }
 
 function checkedSerial(serial: string): string {

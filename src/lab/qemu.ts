@@ -1,21 +1,26 @@
 import type { Accelerator, DiskPlan, Firmware, MachinePlan } from './plan.ts';
 
-/** The files that a machine's firmware is made of; each firmware kind is one row. */
-type FirmwareParts = { networkRom: string; settings: string[]; isUefi: boolean };
+/** What makes a machine's firmware; each firmware kind is one row. `nic` are settings of each card. */
+type FirmwareParts = { isUefi: boolean; nic: string; settings: string[] };
+
+/** QEMU's own default: it writes the card's PCI id into its default ROM only, and SeaBIOS skips a ROM of another id. */
+const IPXE_ROM = '';
+/** OVMF's own network stack and no iPXE. */
+const NO_ROM = ',romfile=';
 
 const FIRMWARE_PARTS: Record<Firmware, FirmwareParts> = {
-  bios: { networkRom: '/usr/lib/ipxe/qemu/pxe-virtio.rom', settings: [], isUefi: false },
-  uefi: { networkRom: '', settings: [], isUefi: true },
+  bios: { isUefi: false, nic: IPXE_ROM, settings: [] },
+  uefi: { isUefi: true, nic: NO_ROM, settings: [] },
   'uefi-http': {
-    networkRom: '',
-    settings: ['opt/org.tianocore/IPv4PXESupport', 'opt/org.tianocore/IPv6PXESupport'],
     isUefi: true,
+    nic: NO_ROM,
+    settings: ['opt/org.tianocore/IPv4PXESupport', 'opt/org.tianocore/IPv6PXESupport'],
   },
 };
 
 export const UEFI_CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
 export const UEFI_VARIABLES = '/usr/share/OVMF/OVMF_VARS_4M.fd';
-export const BIOS_NETWORK_ROM = FIRMWARE_PARTS.bios.networkRom;
+export const BIOS_NETWORK_ROM = '/usr/lib/ipxe/qemu/efi-virtio.rom';
 
 export const isUefi = (firmware: Firmware) => FIRMWARE_PARTS[firmware].isUefi;
 
@@ -53,10 +58,8 @@ export function qemuArguments(machine: MachinePlan, accelerator: Accelerator, ne
       '-netdev',
       `tap,id=net${card},ifname=${nic.tap},script=no,downscript=no`,
       '-device',
-      [
-        `virtio-net-pci,id=nic${card},netdev=net${card},mac=${nic.mac},romfile=${firmware.networkRom}`,
+      `virtio-net-pci,id=nic${card},netdev=net${card},mac=${nic.mac}${firmware.nic},` +
         `bootindex=${networkBootIndex(card, networkFirst)}`,
-      ].join(','),
     ]),
   ];
 }

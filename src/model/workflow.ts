@@ -6,7 +6,7 @@ export const MILESTONES = ['inventoried', 'installed', 'alive'] as const;
 export type Milestone = (typeof MILESTONES)[number];
 
 /** What a stage has the server do when it begins, in order. One file each in workflow/actions. */
-export const ACTIONS = ['boot-network', 'power-cycle'] as const;
+export const ACTIONS = ['power-off', 'boot-network', 'power-on'] as const;
 export type ActionName = (typeof ACTIONS)[number];
 
 export const Stage = Type.Object(

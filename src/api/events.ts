@@ -1,0 +1,51 @@
+import type { ServerResponse } from 'node:http';
+import { Type } from 'typebox';
+import type { Event } from '../model/event.ts';
+import type { Api, ApiOptions } from './server.ts';
+
+const Query = Type.Object({
+  after: Type.Optional(Type.Integer({ minimum: 0 })),
+  last: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+  boot: Type.Optional(Type.Integer({ minimum: 0 })),
+});
+const StreamQuery = Type.Object({ machine: Type.Optional(Type.String()), after: Type.Optional(Type.Integer({ minimum: 0 })) });
+const HEARTBEAT_MS = 15_000;
+/** A reader that is this far behind is cut off: it comes back and reads the rest from history. */
+const MAX_BUFFERED_BYTES = 4 << 20;
+
+export function addEventRoutes(app: Api, options: ApiOptions): void {
+  const { history, events, machines } = options;
+
+  app.get('/api/v1/machines/:name/timeline', { schema: { params: Type.Object({ name: Type.String() }), querystring: Query } }, (request) => {
+    const machine = machines.named(request.params.name);
+    const { after, last, boot } = request.query;
+    return history.read({ machineId: machine.id, afterId: after, last, boot });
+  });
+
+  // Server-sent events: first what was missed since `after` (or Last-Event-ID), then what happens.
+  app.get('/api/v1/events', { schema: { querystring: StreamQuery } }, (request, reply) => {
+    const machineId = request.query.machine === undefined ? undefined : machines.named(request.query.machine).id;
+    const since = Number(request.headers['last-event-id'] ?? request.query.after ?? history.newestId()) || 0;
+    reply.hijack();
+    const { raw } = reply;
+    raw.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache', Connection: 'keep-alive' });
+    raw.write(': hello\n\n');
+    let newest = since;
+    for (const event of history.read({ machineId, afterId: since, last: 10_000 })) newest = send(raw, event);
+    const stop = events.listen((event) => {
+      if (event.id <= newest || (machineId !== undefined && event.machineId !== machineId)) return;
+      newest = send(raw, event);
+      if (raw.writableLength > MAX_BUFFERED_BYTES) raw.destroy();
+    });
+    const heartbeat = setInterval(() => raw.write(': still here\n\n'), HEARTBEAT_MS);
+    request.raw.socket.on('close', () => {
+      clearInterval(heartbeat);
+      stop();
+    });
+  });
+}
+
+function send(raw: ServerResponse, event: Event): number {
+  raw.write(`id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`);
+  return event.id;
+}

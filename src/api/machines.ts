@@ -1,0 +1,239 @@
+import { Type } from 'typebox';
+import { parseMac } from '../wire/address.ts';
+import { AppError } from '../model/errors.ts';
+import { isMachineName, type Machine } from '../model/machine.ts';
+import { checkParam, unknownParams } from '../model/params.ts';
+import { currentStage, type Job } from '../model/workflow.ts';
+import { verifyPower } from '../bmc/verify.ts';
+import { BmcError } from '../bmc/driver.ts';
+import { planJob } from '../workflow/plan.ts';
+import type { Api, ApiOptions } from './server.ts';
+
+const strict = { additionalProperties: false };
+const Params = Type.Record(Type.String(), Type.Unknown());
+const Bmc = Type.Object(
+  {
+    driver: Type.Optional(Type.Literal('ipmi')),
+    address: Type.String({ minLength: 1, maxLength: 253 }),
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
+    user: Type.String({ maxLength: 16 }),
+    password: Type.String({ maxLength: 20 }),
+  },
+  strict,
+);
+const NewMachine = Type.Object(
+  { name: Type.Optional(Type.String()), macs: Type.Array(Type.String(), { minItems: 1 }), bmc: Type.Optional(Bmc), accepted: Type.Optional(Type.Boolean()), params: Type.Optional(Params) },
+  strict,
+);
+const MachineChange = Type.Object({ name: Type.Optional(Type.String()), locked: Type.Optional(Type.Boolean()), params: Type.Optional(Params) }, strict);
+const Reimage = Type.Object(
+  {
+    bootenv: Type.String(),
+    workflow: Type.Optional(Type.String()),
+    params: Type.Optional(Params),
+    dryRun: Type.Optional(Type.Boolean()),
+    idempotencyKey: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+    expect: Type.Optional(Type.Object({ serial: Type.Optional(Type.String()), state: Type.Optional(Type.String()), silentMinutes: Type.Optional(Type.Integer({ minimum: 0 })) }, strict)),
+  },
+  strict,
+);
+const Power = Type.Object(
+  { action: Type.Union([Type.Literal('on'), Type.Literal('off'), Type.Literal('cycle'), Type.Literal('reset'), Type.Literal('soft')]) },
+  strict,
+);
+const ByName = Type.Object({ name: Type.String() });
+const VERIFY_MS = 60_000;
+
+export function addMachineRoutes(app: Api, options: ApiOptions): void {
+  const { machines, jobs, events, runner, discovery, library, clock } = options;
+  const named = (name: string): Machine => machines.named(name);
+
+  /** A machine as the API shows it, with its job. */
+  function show(machine: Machine) {
+    const job = jobs.runningOf(machine.id);
+    return { ...machine, ...(job ? { job: showJob(job) } : {}) };
+  }
+
+  app.get('/api/v1/machines', () => machines.all().map(show));
+
+  app.post('/api/v1/machines', { schema: { body: NewMachine } }, (request, reply) => {
+    const { body } = request;
+    if (body.name !== undefined && !isMachineName(body.name)) throw new AppError('bad-request', `${JSON.stringify(body.name)} is not a host name`);
+    if (body.params) checkMachineParams(body.params);
+    const macs = body.macs.map(parseMac);
+    const machine = events.settle(() => {
+      const created = machines.create({ macs, name: body.name, state: body.accepted ? 'ready' : 'new' }, clock());
+      if (body.bmc) machines.setBmc(created.id, { driver: 'ipmi', port: 623, ...body.bmc });
+      if (body.params) machines.setParams(created.id, body.params);
+      events.emit({ kind: 'machine.created', text: `${created.name} was entered by ${request.operator}`, machineId: created.id, mac: macs[0] });
+      discovery.beginDiscovery(created);
+      return named(created.name);
+    });
+    return reply.code(201).send(show(machine));
+  });
+
+  app.get('/api/v1/machines/:name', { schema: { params: ByName } }, (request) => show(named(request.params.name)));
+
+  app.patch('/api/v1/machines/:name', { schema: { params: ByName, body: MachineChange } }, (request) => {
+    const machine = named(request.params.name);
+    const { name, locked, params } = request.body;
+    if (name !== undefined && !isMachineName(name)) throw new AppError('bad-request', `${JSON.stringify(name)} is not a host name`);
+    const merged = params && withoutNulls({ ...machine.params, ...params });
+    if (merged) checkMachineParams(merged);
+    events.settle(() => {
+      if (name !== undefined) machines.rename(machine, name);
+      if (locked !== undefined) machines.setLocked(machine.id, locked);
+      if (merged) machines.setParams(machine.id, merged);
+      const what = [name !== undefined ? `name ${name}` : '', locked === undefined ? '' : locked ? 'locked' : 'unlocked', params ? `params ${Object.keys(params).join(', ')}` : ''];
+      events.emit({ kind: 'machine.changed', text: `changed by ${request.operator}: ${what.filter((one) => one !== '').join(', ')}`, machineId: machine.id });
+    });
+    return show(machines.byId(machine.id) as Machine);
+  });
+
+  app.delete('/api/v1/machines/:name', { schema: { params: ByName } }, (request, reply) => {
+    const machine = named(request.params.name);
+    refuseLocked(machine);
+    machines.remove(machine.id);
+    return reply.code(204).send();
+  });
+
+  app.put('/api/v1/machines/:name/bmc', { schema: { params: ByName, body: Bmc } }, (request) => {
+    const machine = named(request.params.name);
+    machines.setBmc(machine.id, { driver: 'ipmi', port: 623, ...request.body });
+    events.emit({ kind: 'machine.changed', text: `BMC ${request.body.address} set by ${request.operator}`, machineId: machine.id });
+    return show(machines.byId(machine.id) as Machine);
+  });
+
+  app.post('/api/v1/machines/:name/accept', { schema: { params: ByName } }, (request) => {
+    const machine = named(request.params.name);
+    if (machine.state === 'new' || machine.state === 'ignored') discovery.accept(machine, request.operator);
+    return show(machines.byId(machine.id) as Machine);
+  });
+
+  app.post('/api/v1/machines/:name/ignore', { schema: { params: ByName } }, (request) => {
+    const machine = named(request.params.name);
+    events.settle(() => {
+      machines.setState(machine.id, 'ignored');
+      events.emit({ kind: 'machine.changed', text: `ignored, says ${request.operator}`, machineId: machine.id });
+    });
+    return show(machines.byId(machine.id) as Machine);
+  });
+
+  app.post('/api/v1/machines/:name/reimage', { schema: { params: ByName, body: Reimage } }, (request, reply) => {
+    const { body } = request;
+    const machine = named(request.params.name);
+    const before = body.idempotencyKey !== undefined ? jobs.byKey(body.idempotencyKey) : undefined;
+    if (before) {
+      if (before.machineId !== machine.id || before.bootenv !== body.bootenv)
+        throw new AppError('bad-request', `idempotency key ${body.idempotencyKey} was used for another request (job ${before.id})`);
+      return reply.code(200).send({ job: showJob(before), because: [] });
+    }
+    const workflow = library().workflow(body.workflow ?? 'install');
+    if (!workflow) throw new AppError('bad-request', `there is no workflow ${body.workflow}`);
+    const bootenv = library().offered(body.bootenv);
+    if (!bootenv) throw new AppError('no-such-bootenv', `there is no bootenv ${body.bootenv}`, 'list them with: firstlight bootenvs');
+    if (bootenv.bootenv.kind === 'local' || bootenv.bootenv.kind === 'scout')
+      throw new AppError('bad-request', `bootenv ${body.bootenv} installs nothing`, 'list those that do with: firstlight bootenvs');
+    const plan = planJob(
+      { workflow, bootenv, params: body.params ?? {}, expect: body.expect ?? {} },
+      { machine, running: jobs.runningOf(machine.id), declarations: library().content.params, now: clock() },
+    );
+    if (body.dryRun) return reply.code(200).send({ dryRun: true, because: plan.because });
+    const job = runner.start(
+      { machineId: machine.id, workflow: workflow.name, bootenv: body.bootenv, params: body.params ?? {}, plan: workflow.stages, createdBy: request.operator, idempotencyKey: body.idempotencyKey },
+      { opensTicket: plan.opensTicket, restart: true },
+    );
+    return reply.code(202).send({ job: showJob(job), because: plan.because });
+  });
+
+  app.post('/api/v1/machines/:name/discover', { schema: { params: ByName } }, (request, reply) => {
+    const machine = named(request.params.name);
+    const workflow = library().workflow('discover');
+    if (!workflow) throw new AppError('bad-content', 'there is no workflow discover');
+    planJob({ workflow, params: {}, expect: {} }, { machine, running: jobs.runningOf(machine.id), declarations: library().content.params, now: clock() });
+    const job = runner.start(
+      { machineId: machine.id, workflow: workflow.name, params: {}, plan: workflow.stages, createdBy: request.operator },
+      { opensTicket: false, restart: true },
+    );
+    return reply.code(202).send({ job: showJob(job) });
+  });
+
+  app.post('/api/v1/machines/:name/cancel', { schema: { params: ByName } }, (request) => {
+    const machine = named(request.params.name);
+    const job = jobs.runningOf(machine.id);
+    if (!job) throw new AppError('no-such-job', `no job is running on ${machine.name}`);
+    runner.happened(machine.id, { kind: 'cancelled', by: request.operator });
+    return showJob(jobs.byId(job.id) as Job);
+  });
+
+  app.get('/api/v1/machines/:name/power', { schema: { params: ByName } }, async (request) => {
+    const machine = named(request.params.name);
+    const bmc = runner.openMachineBmc(machine.id);
+    try {
+      return { power: await bmc.powerState() };
+    } catch (error) {
+      throw bmcFailure(error);
+    } finally {
+      await bmc.close();
+    }
+  });
+
+  app.post('/api/v1/machines/:name/power', { schema: { params: ByName, body: Power } }, async (request) => {
+    const machine = named(request.params.name);
+    const { action } = request.body;
+    if (action !== 'on') refuseLocked(machine);
+    const bmc = runner.openMachineBmc(machine.id);
+    try {
+      await bmc.setPower(action);
+      const wanted = action === 'off' ? 'off' : 'on';
+      // a soft-off is the operating system's to follow, in its own time
+      const verdict = action === 'soft' ? { reached: true as const } : await verifyPower(bmc, wanted, { withinMs: VERIFY_MS, clock });
+      if (!verdict.reached) throw new AppError('bmc-failed', verdict.because);
+      events.emit({ kind: 'power.command', text: `power ${action}, asked by ${request.operator}`, machineId: machine.id });
+      return { power: action === 'soft' ? await bmc.powerState() : wanted };
+    } catch (error) {
+      events.emit({ kind: 'power.failed', text: `power ${action} failed: ${(error as Error).message}`, machineId: machine.id });
+      throw bmcFailure(error);
+    } finally {
+      await bmc.close();
+    }
+  });
+
+  app.get('/api/v1/jobs', () => jobs.recent(200).map(showJob));
+  app.get('/api/v1/jobs/:id', { schema: { params: Type.Object({ id: Type.Integer() }) } }, (request) => {
+    const job = jobs.byId(request.params.id);
+    if (!job) throw new AppError('no-such-job', `there is no job ${request.params.id}`);
+    return showJob(job);
+  });
+
+  function showJob(job: Job) {
+    const declarations = library().content.params;
+    const params = Object.fromEntries(Object.entries(job.params).map(([name, value]) => [name, declarations[name]?.secret ? '(secret)' : value]));
+    return { ...job, params, plan: job.plan.map((stage) => stage.name), stageName: currentStage(job)?.name ?? job.state };
+  }
+
+  function checkMachineParams(params: Record<string, unknown>): void {
+    const declarations = library().content.params;
+    const [unknown] = unknownParams(params, declarations);
+    if (unknown !== undefined) throw new AppError('bad-param', `there is no param ${unknown}`, `there are: ${Object.keys(declarations).join(', ')}`);
+    for (const [name, value] of Object.entries(params)) {
+      const declaration = declarations[name];
+      const problem = declaration && checkParam(declaration, value);
+      if (problem) throw new AppError('bad-param', `param ${name}: ${problem}`);
+    }
+  }
+}
+
+/** Locked machines refuse whatever would disturb what runs on them. */
+function refuseLocked(machine: Machine): void {
+  if (machine.locked) throw new AppError('machine-locked', `${machine.name} is locked`, `unlock it with: firstlight unlock ${machine.name}`);
+}
+
+function bmcFailure(error: unknown): unknown {
+  return error instanceof BmcError ? new AppError('bmc-failed', error.text) : error;
+}
+
+/** RFC 7396: null takes a value away. */
+function withoutNulls(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
+}

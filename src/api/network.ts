@@ -1,0 +1,38 @@
+import { Type } from 'typebox';
+import { cidrToText, parseIpv4, parseMac } from '../wire/address.ts';
+import { AppError } from '../model/errors.ts';
+import { isOnSubnet } from '../dhcp/lease.ts';
+import type { Api, ApiOptions } from './server.ts';
+
+const Reservation = Type.Object({ mac: Type.String(), address: Type.String() }, { additionalProperties: false });
+
+export function addNetworkRoutes(app: Api, options: ApiOptions): void {
+  const { network, machines } = options;
+
+  app.get('/api/v1/subnets', () => network.subnets().map((subnet) => ({ ...subnet, cidr: cidrToText(subnet.cidr) })));
+
+  app.get('/api/v1/leases', () =>
+    network.leases().map(({ clientId, ...lease }) => ({
+      ...lease,
+      clientId: clientId?.toString('hex'),
+      machine: lease.mac ? machines.byMac(lease.mac)?.name : undefined,
+    })),
+  );
+
+  app.get('/api/v1/reservations', () => network.reservations());
+
+  app.post('/api/v1/reservations', { schema: { body: Reservation } }, (request, reply) => {
+    const mac = parseMac(request.body.mac);
+    const address = parseIpv4(request.body.address);
+    const subnet = network.subnets().find((one) => isOnSubnet(address, one));
+    if (!subnet) throw new AppError('no-such-subnet', `${address} is on no subnet that is served`);
+    network.addReservation(subnet.id, mac, address);
+    return reply.code(201).send({ mac, address, subnet: subnet.name });
+  });
+
+  app.delete('/api/v1/reservations/:mac', { schema: { params: Type.Object({ mac: Type.String() }) } }, (request, reply) => {
+    const mac = parseMac(request.params.mac);
+    if (!network.removeReservation(mac)) throw new AppError('not-found', `${mac} has no reservation`);
+    return reply.code(204).send();
+  });
+}

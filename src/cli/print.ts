@@ -1,0 +1,44 @@
+import type { StreamedEvent } from './client.ts';
+
+/** Rows as aligned columns under their titles. */
+export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
+  const line = (cells: readonly string[]): string => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
+  return [line(titles), ...rows.map(line)].join('\n');
+}
+
+/** Prints events one by one, each with the time since the one before. */
+export function timelinePrinter(write: (line: string) => void): (event: StreamedEvent) => void {
+  let before: number | undefined;
+  let boot: number | undefined;
+  return (event) => {
+    if (event.boot !== undefined && event.boot !== boot) {
+      boot = event.boot;
+      write(`--- boot ${boot}`);
+    }
+    const delta = before === undefined ? '' : `+${seconds(event.at - before)}`;
+    before = event.at;
+    write(`${clockTime(event.at)} ${delta.padStart(8)}  ${event.kind.padEnd(18)} ${event.text}`);
+  };
+}
+
+/** `14:02:07.123`, in the reader's own time zone. */
+export function clockTime(at: number): string {
+  const date = new Date(at);
+  const two = (number: number): string => String(number).padStart(2, '0');
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
+/** `0.4s`, `12s`, `3m20s`, `2h05m`. */
+export function seconds(ms: number): string {
+  const total = Math.max(ms, 0) / 1000;
+  if (total < 10) return `${total.toFixed(1)}s`;
+  if (total < 60) return `${Math.round(total)}s`;
+  if (total < 3600) return `${Math.floor(total / 60)}m${String(Math.floor(total % 60)).padStart(2, '0')}s`;
+  return `${Math.floor(total / 3600)}h${String(Math.floor((total % 3600) / 60)).padStart(2, '0')}m`;
+}
+
+/** `vm-01 (3m20s ago)` needs this; 'never' for what never was. */
+export function ago(at: number | undefined): string {
+  return at === undefined ? 'never' : `${seconds(Date.now() - at)} ago`;
+}

@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { cidrContains, cidrFirstHost, cidrLastHost, type Cidr, type Ipv4, ipv4FromNumber, ipv4ToNumber, isIpv4, parseCidr } from './wire/address.ts';
+
+/** The flags of `firstlight serve`, as the command line gives them. */
+export type ServeFlags = {
+  interface?: string[];
+  range?: string[];
+  namespace?: string;
+  data?: string;
+  assets?: string;
+  content?: string;
+  loaders?: string;
+  httpPort?: string;
+  api?: string;
+  accept?: string;
+  unknown?: string;
+  gateway?: string;
+  dns?: string[];
+  domain?: string;
+  leaseSeconds?: string;
+  mirrorUpstream?: string;
+  user?: string;
+  credentials?: string;
+  proxy?: boolean;
+};
+
+/** One served wire: the interface, our address on it and the addresses it may give out. */
+export type ServedSubnet = { interface: string; cidr: Cidr; poolFirst: Ipv4; poolLast: Ipv4 };
+
+export type Config = {
+  subnets: ServedSubnet[];
+  namespace?: string;
+  data: string;
+  assets: string;
+  content: string;
+  loaders: string;
+  httpPort: number;
+  api: { host: string; port: number };
+  acceptAutomatically: boolean;
+  unknownBoots: 'scout' | 'local';
+  gateway?: Ipv4;
+  dns: Ipv4[];
+  domain: string;
+  leaseSeconds: number;
+  mirrorUpstream?: string;
+  user: string;
+  credentials?: string;
+};
+
+/** Everything wrong with the flags, said at once. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: string[];
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+export const PROJECT_FOLDER = resolve(import.meta.dirname, '..');
+const DEFAULT_API = '127.0.0.1:7070';
+/** The largest pool that is made without being asked for one. */
+const DEFAULT_POOL = 200;
+
+/** Flags to Config. Must run in the namespace whose interfaces are served. Throws ConfigError with every problem. */
+export function readConfig(flags: ServeFlags): Config {
+  const problems: string[] = [];
+  const check = <T>(value: T | undefined, problem: string): T | undefined => {
+    if (value === undefined) problems.push(problem);
+    return value;
+  };
+  if (flags.proxy) problems.push('--proxy: proxyDHCP beside a foreign DHCP server is not built yet; without it Firstlight is the DHCP server of the wire');
+  const ranges = (flags.range ?? []).map((text) => check(parseRange(text), `--range ${text}: not of the form 10.0.0.100-10.0.0.200`));
+  const subnets = servedSubnets(flags.interface ?? [], ranges.filter((range) => range !== undefined), problems);
+  if (subnets.length === 0 && problems.length === 0)
+    problems.push(`no interface is served: name one with --interface (here are ${interfaceNames().join(', ') || 'none'})`);
+
+  const data = resolve(flags.data ?? join(PROJECT_FOLDER, 'data'));
+  const httpPort = check(parsePort(flags.httpPort ?? '80'), `--http-port ${flags.httpPort}: not a port`) ?? 80;
+  const [host, port] = splitHostPort(flags.api ?? DEFAULT_API);
+  const apiPort = check(parsePort(port), `--api ${flags.api}: not of the form 127.0.0.1:7070`) ?? 7070;
+  const accept = flags.accept ?? 'manual';
+  if (accept !== 'manual' && accept !== 'automatic') problems.push(`--accept ${accept}: manual or automatic`);
+  const unknown = flags.unknown ?? 'scout';
+  if (unknown !== 'scout' && unknown !== 'local') problems.push(`--unknown ${unknown}: scout or local`);
+  const leaseSeconds = Number(flags.leaseSeconds ?? 3600);
+  if (!Number.isInteger(leaseSeconds) || leaseSeconds < 120) problems.push(`--lease-seconds ${flags.leaseSeconds}: at least 120`);
+  for (const address of [flags.gateway, ...(flags.dns ?? [])].filter((one) => one !== undefined))
+    if (!isIpv4(address)) problems.push(`${address} is not an IPv4 address`);
+  if (flags.mirrorUpstream !== undefined && !/^https?:\/\/[^\s]+$/.test(flags.mirrorUpstream))
+    problems.push(`--mirror-upstream ${flags.mirrorUpstream}: not an http or https URL`);
+  if (flags.domain !== undefined && !/^[a-z0-9.-]+$/.test(flags.domain)) problems.push(`--domain ${flags.domain}: not a domain name`);
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  return {
+    subnets,
+    ...(flags.namespace !== undefined ? { namespace: flags.namespace } : {}),
+    data,
+    assets: resolve(flags.assets ?? join(data, 'assets')),
+    content: resolve(flags.content ?? PROJECT_FOLDER),
+    loaders: resolve(flags.loaders ?? '/usr/lib/ipxe'),
+    httpPort,
+    api: { host, port: apiPort },
+    acceptAutomatically: accept === 'automatic',
+    unknownBoots: unknown as 'scout' | 'local',
+    ...(flags.gateway !== undefined ? { gateway: flags.gateway as Ipv4 } : {}),
+    dns: (flags.dns ?? []) as Ipv4[],
+    domain: flags.domain ?? '',
+    leaseSeconds,
+    ...(flags.mirrorUpstream !== undefined ? { mirrorUpstream: flags.mirrorUpstream.replace(/\/+$/, '') } : {}),
+    user: flags.user ?? 'firstlight',
+    ...(flags.credentials !== undefined ? { credentials: resolve(flags.credentials) } : {}),
+  };
+}
+
+type Range = { first: Ipv4; last: Ipv4 };
+
+function servedSubnets(names: readonly string[], ranges: readonly Range[], problems: string[]): ServedSubnet[] {
+  const subnets: ServedSubnet[] = [];
+  const unused = new Set(ranges);
+  for (const name of new Set(names)) {
+    const cidr = interfaceCidr(name);
+    if (!cidr) {
+      problems.push(`--interface ${name}: there is no such interface with an IPv4 address (here are ${interfaceNames().join(', ') || 'none'})`);
+      continue;
+    }
+    if (cidr.prefix > 30) {
+      problems.push(`--interface ${name}: ${cidr.address}/${cidr.prefix} has no room for clients`);
+      continue;
+    }
+    const range = ranges.find((one) => cidrContains(cidr, one.first) && cidrContains(cidr, one.last));
+    if (range) unused.delete(range);
+    const pool = range ?? defaultPool(cidr);
+    subnets.push({ interface: name, cidr, poolFirst: pool.first, poolLast: pool.last });
+  }
+  for (const range of unused) problems.push(`--range ${range.first}-${range.last}: it is on none of the served interfaces' networks`);
+  return subnets;
+}
+
+/** The upper end of the network, at most 200 addresses and at most half of it: static addresses mostly sit at its beginning. */
+function defaultPool(cidr: Cidr): Range {
+  const first = ipv4ToNumber(cidrFirstHost(cidr));
+  const last = ipv4ToNumber(cidrLastHost(cidr));
+  const size = Math.max(1, Math.min(DEFAULT_POOL, Math.floor((last - first + 1) / 2)));
+  return { first: ipv4FromNumber(last - size + 1), last: ipv4FromNumber(last) };
+}
+
+function parseRange(text: string): Range | undefined {
+  const [first, last, ...rest] = text.split('-');
+  if (rest.length > 0 || !isIpv4(first) || !isIpv4(last) || ipv4ToNumber(first) > ipv4ToNumber(last)) return undefined;
+  return { first, last };
+}
+
+function interfaceCidr(name: string): Cidr | undefined {
+  const address = networkInterfaces()[name]?.find((one) => one.family === 'IPv4');
+  return address?.cidr ? parseCidr(address.cidr) : undefined;
+}
+
+function interfaceNames(): string[] {
+  return Object.entries(networkInterfaces())
+    .filter(([name, addresses]) => name !== 'lo' && addresses?.some((one) => one.family === 'IPv4'))
+    .map(([name, addresses]) => `${name} ${addresses?.find((one) => one.family === 'IPv4')?.cidr}`);
+}
+
+function parsePort(text: string): number | undefined {
+  const port = Number(text);
+  return Number.isInteger(port) && port > 0 && port < 65536 ? port : undefined;
+}
+
+function splitHostPort(text: string): [string, string] {
+  const at = text.lastIndexOf(':');
+  return at < 0 ? ['127.0.0.1', text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** The version of this Firstlight, of package.json. */
+export const VERSION = (JSON.parse(readFileSync(join(dirname(import.meta.dirname), 'package.json'), 'utf8')) as { version: string }).version;

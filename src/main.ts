@@ -1,0 +1,253 @@
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync, chmodSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createApi } from './api/server.ts';
+import { createBootHttpServer, formatBytes, type HttpRoute } from './boot/http-server.ts';
+import { hostAptMirror } from './boot/apt-sources.ts';
+import { assetPaths, type Library, openLibrary } from './boot/library.ts';
+import { LOADERS } from './boot/loaders.ts';
+import { createMirror } from './boot/mirror.ts';
+import { createBootFiles, missingLoaders } from './boot/open.ts';
+import { MIRROR_PATH } from './boot/paths.ts';
+import { createTftpServer, type TftpEvent } from './boot/tftp-server.ts';
+import { type Config, VERSION } from './config.ts';
+import { createDhcpServer } from './dhcp/server.ts';
+import { createEvents } from './events.ts';
+import { createExplain } from './explain.ts';
+import { wallClock } from './model/time.ts';
+import type { Arrival } from './model/view.ts';
+import { dropPrivileges } from './privileges.ts';
+import { lockFile, openServedSockets, type ServedSockets } from './sockets.ts';
+import { openAssets } from './store/assets.ts';
+import { describeProblem, loadContent } from './store/content.ts';
+import { openDb } from './store/db.ts';
+import { openHistory } from './store/history.ts';
+import { openJobs } from './store/jobs.ts';
+import { openMachines } from './store/machines.ts';
+import { openNetwork } from './store/network.ts';
+import { openSecrets } from './store/secrets.ts';
+import { openTokens } from './store/tokens.ts';
+import { createDiscovery } from './workflow/discovery.ts';
+import { createDoor } from './workflow/door.ts';
+import { createRunner } from './workflow/runner.ts';
+
+/** A running Firstlight. */
+export type Appliance = { close(): Promise<void> };
+
+/** TFTP transfers at once on one interface; a client that comes when all are taken asks again (T-14 of the study). */
+const TFTP_TRANSFERS = 64;
+const CONTENT_CHECK_MS = 3_000;
+const HOUSEKEEPING_MS = 60 * 60 * 1000;
+
+/** Build every part in order, tell where it can be reached, and give the one that stops them in reverse. */
+export async function startAppliance(config: Config, log: (line: string) => void): Promise<Appliance> {
+  const clock = wallClock;
+  mkdirSync(config.data, { recursive: true, mode: 0o700 });
+  chmodSync(config.data, 0o700);
+  const lock = takeLock(config.data);
+
+  // What needs privilege comes first, and all of it: sockets, then the user.
+  const sockets: ServedSockets[] = [];
+  for (const subnet of config.subnets)
+    sockets.push(
+      openServedSockets({
+        interface: subnet.interface,
+        address: subnet.cidr.address,
+        namespace: config.namespace,
+        httpPort: config.httpPort,
+        tftpTransfers: TFTP_TRANSFERS,
+      }),
+    );
+
+  const db = openDb(config.data);
+  const secrets = openSecrets(config.data);
+  const tokens = openTokens(db);
+  const isFirstStart = tokens.isEmpty();
+  const adminToken = isFirstStart ? tokens.issue('admin', clock()) : undefined;
+  const apiUrl = `http://${config.api.host}:${config.api.port}`;
+  if (adminToken && config.credentials) saveCredentials(config.credentials, { url: apiUrl, token: adminToken });
+  const privilege = dropPrivileges(config.user, { own: config.data, read: [config.content, config.assets, config.loaders] });
+  log(privilege.text);
+
+  const machines = openMachines(db, secrets);
+  const network = openNetwork(db);
+  const jobs = openJobs(db);
+  const history = openHistory(db);
+  const events = createEvents(db, history, clock);
+  for (const subnet of config.subnets)
+    network.putSubnet({
+      name: subnet.interface,
+      interface: subnet.interface,
+      cidr: subnet.cidr,
+      poolFirst: subnet.poolFirst,
+      poolLast: subnet.poolLast,
+      ...(config.gateway ? { gateway: config.gateway } : {}),
+      dns: config.dns,
+      domain: config.domain,
+      leaseSeconds: config.leaseSeconds,
+      authoritative: true,
+    });
+
+  const assets = openAssets(config.assets);
+  const shelf = openShelf();
+  await shelf.refresh();
+  const library = (): Library => shelf.current();
+
+  const settings = { unknownBoots: config.unknownBoots, acceptAutomatically: config.acceptAutomatically };
+  const runner = createRunner({ machines, jobs, events, clock, acceptAutomatically: config.acceptAutomatically });
+  const discovery = createDiscovery({ machines, events, runner, clock, settings, workflow: (name) => library().workflow(name) });
+  const files = createBootFiles({
+    machines,
+    network,
+    jobs,
+    events,
+    library,
+    loadersFolder: config.loaders,
+    settings,
+    clock,
+    failJob: runner.fail,
+    recordMachine: discovery.record,
+  });
+  const door = createDoor({ machines, jobs, events, runner, discovery, files, library, settings, clock });
+  const dhcp = createDhcpServer({
+    db,
+    machines,
+    network,
+    jobs,
+    events,
+    bootenv: (name) => library().offered(name),
+    settings,
+    clock,
+    failJob: runner.fail,
+    recordMachine: discovery.record,
+  });
+  const upstream = config.mirrorUpstream ?? (await hostAptMirror());
+  if (!upstream) log('no mirror: the host has no Debian apt source; name one with --mirror-upstream');
+  const mirror = upstream
+    ? createMirror({ upstream, cacheFolder: join(config.data, 'mirror'), onEvent: (event) => void events.emit(event) })
+    : undefined;
+
+  const routes: HttpRoute[] = [{ prefix: '/run/', handle: door.handle }];
+  if (mirror) routes.push({ prefix: `${MIRROR_PATH}/`, handle: (request, response, path) => mirror.handle(request, response, path) });
+  const arrivals = sockets.map((one): Arrival => {
+    const port = config.httpPort === 80 ? '' : `:${config.httpPort}`;
+    return { interface: one.interface, serverAddress: one.address, url: `http://${one.address}${port}` };
+  });
+  const fileServers = sockets.map((one, index) => {
+    const arrival = arrivals[index] as Arrival;
+    const http = createBootHttpServer({ listenFd: one.httpFd, arrival, files, routes, events });
+    const tftp = createTftpServer({
+      listen: one.tftp,
+      transfers: one.tftpTransfers,
+      open: async (name, from) => (await files.open({ name, from: from.address, arrival, by: 'TFTP' })).file,
+      onEvent: (event) => tellTftp(event),
+    });
+    return { http, tftp };
+  });
+
+  const explain = createExplain({ look: dhcp.look, machines, network, jobs, library, files, settings, clock, arrivals, loadersFolder: config.loaders });
+  const api = await createApi({ machines, network, jobs, history, events, tokens, runner, discovery, library, settings, clock, explain, version: VERSION, arrivals, problems: shelf.problems });
+  await api.listen(config.api);
+
+  // Only now is a request answered: everything it could need is there.
+  sockets.forEach((one, index) => void dhcp.serve(one, arrivals[index] as Arrival));
+  runner.wake();
+  const contentTimer = setInterval(() => void shelf.refresh(), CONTENT_CHECK_MS);
+  const houseTimer = setInterval(() => jobs.dropExpiredRuns(clock()), HOUSEKEEPING_MS);
+  events.emit({ kind: 'appliance.started', text: `Firstlight ${VERSION} serves ${arrivals.map((one) => `${one.interface} (${one.serverAddress})`).join(', ')}` });
+  const missing = missingLoaders(config.loaders, LOADERS.map((one) => one.file));
+  if (missing.length > 0) log(`loaders are missing: ${missing.join(', ')} in ${config.loaders}; install the package ipxe, or name another folder with --loaders`);
+  for (const arrival of arrivals) log(`serves ${arrival.interface}${config.namespace ? ` in namespace ${config.namespace}` : ''}: DHCP, TFTP and ${arrival.url}`);
+  log(`page and API at ${apiUrl}`);
+  if (adminToken) log(`admin token, told only this once: ${adminToken}`);
+  log('ready');
+
+  function tellTftp(event: TftpEvent): void {
+    if (event.kind === 'trouble') return log(`TFTP: ${event.text}`);
+    const mac = network.macAt(event.address);
+    if (!mac) return;
+    const data = { name: event.name, by: 'TFTP' };
+    if (event.kind === 'done') events.emit({ kind: 'file.served', text: `${event.name}, ${formatBytes(event.bytes)} by TFTP`, mac, data: { ...data, bytes: event.bytes, ms: event.ms, blockSize: event.blockSize, retransmits: event.retransmits } });
+    if (event.kind === 'probe') events.emit({ kind: 'file.probed', text: `${event.name}: asked for its size by TFTP`, mac, data });
+    if (event.kind === 'failed') events.emit({ kind: 'file.failed', text: `${event.name} by TFTP broke off: ${event.reason}`, mac, data });
+  }
+
+  /** The content folder, read again when anything in it, or an asset, has changed; swapped whole, kept when the new one is wrong. */
+  function openShelf() {
+    let present: Library | undefined;
+    let problems: string[] = [];
+    let stamp = '';
+    return {
+      problems: () => problems,
+      current: (): Library => {
+        if (!present) throw new Error(`no content can be served:\n${problems.join('\n')}`);
+        return present;
+      },
+      async refresh(): Promise<void> {
+        const content = loadContent(config.content);
+        const paths = [...content.bootenvs.values()].flatMap(assetPaths);
+        const now = JSON.stringify([[...content.bootenvs], [...content.workflows], content.params, [...content.templates], content.problems, paths.map((path) => stampOf(join(config.assets, path)))]);
+        if (now === stamp) return;
+        await assets.check(paths);
+        stamp = now;
+        const opened = openLibrary(content, assets);
+        const found = opened.problems.map(describeProblem);
+        if (found.join() !== problems.join()) for (const problem of found) log(`content: ${problem}`);
+        problems = found;
+        if (opened.library && (found.length === 0 || !present)) present = opened.library;
+        if (!present) throw new Error(`no content can be served:\n${problems.join('\n')}`);
+      },
+    };
+  }
+
+  return {
+    async close() {
+      clearInterval(contentTimer);
+      clearInterval(houseTimer);
+      runner.stop();
+      door.stop();
+      for (const { http, tftp } of fileServers) {
+        tftp.close();
+        http.close();
+        http.closeAllConnections();
+      }
+      await api.close();
+      await mirror?.close();
+      for (const one of sockets) for (const socket of [one.dhcp, one.dhcpBroadcast, one.tftp, ...one.tftpTransfers]) socket.close();
+      events.emit({ kind: 'appliance.stopped', text: `Firstlight ${VERSION} stops` });
+      db.close();
+      closeSync(lock);
+    },
+  };
+}
+
+/** One appliance for one data folder. The lock goes with the process, however it ends. */
+function takeLock(folder: string): number {
+  const path = join(folder, 'lock');
+  const fd = openSync(path, existsSync(path) ? 'r+' : 'w+', 0o600);
+  if (!lockFile(fd)) {
+    const holder = readFileSync(path, 'utf8').trim();
+    closeSync(fd);
+    throw new Error(`another Firstlight (process ${holder || 'unknown'}) uses ${folder} already: stop it first, or name another folder with --data`);
+  }
+  ftruncateSync(fd);
+  writeSync(fd, `${process.pid}\n`);
+  return fd;
+}
+
+function saveCredentials(path: string, credentials: { url: string; token: string }): void {
+  const folder = dirname(path);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileSync(path, `${JSON.stringify(credentials)}\n`, { mode: 0o600 });
+  chmodSync(path, 0o600);
+}
+
+/** Changes whenever the file does. */
+function stampOf(path: string): string {
+  try {
+    const { size, mtimeMs } = statSync(path);
+    const sums = statSync(join(dirname(path), 'SHA256SUMS')).mtimeMs;
+    return `${size} ${mtimeMs} ${sums}`;
+  } catch {
+    return '';
+  }
+}

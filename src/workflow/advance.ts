@@ -1,0 +1,96 @@
+import type { EventKind } from '../model/event.ts';
+import type { MachineState } from '../model/machine.ts';
+import type { Instant } from '../model/time.ts';
+import type { ActionName, Job, Milestone } from '../model/workflow.ts';
+
+/** What can happen to a job. */
+export type JobHappening =
+  | { kind: 'created'; restart: boolean }
+  | { kind: 'milestone'; milestone: Milestone }
+  | { kind: 'failed'; why: string }
+  | { kind: 'cancelled'; by: string }
+  | { kind: 'timeout' };
+
+/** What follows: the job as it is now, what to do to the world, and what to tell. */
+export type Advance = {
+  job: Job;
+  effects: ActionName[];
+  /** Close the ticket with these words, if one is open. */
+  closeTicket?: string;
+  machineState?: MachineState;
+  events: { kind: EventKind; text: string }[];
+};
+
+/** The next state of a job. Undefined when what happened means nothing to it. */
+export function advance(job: Job, happening: JobHappening, now: Instant): Advance | undefined {
+  if (job.state !== 'running') return undefined;
+  const stage = job.plan[job.stage];
+  switch (happening.kind) {
+    case 'created':
+      return {
+        job,
+        effects: happening.restart ? (stage?.do ?? []) : [],
+        events: [{ kind: 'job.stage', text: `stage ${stage?.name} begins` }],
+        ...(installs(job) ? { machineState: 'installing' as const } : {}),
+      };
+    case 'milestone':
+      return stage?.until === happening.milestone ? nextStage(job, happening.milestone, now) : undefined;
+    case 'failed':
+      return end(job, 'failed', happening.why, now);
+    case 'timeout':
+      return end(job, 'failed', `stage ${stage?.name} did not come to its end (${stage?.until}) in ${stage?.timeoutMinutes} minutes`, now);
+    case 'cancelled':
+      return end(job, 'cancelled', `cancelled by ${happening.by}`, now);
+  }
+}
+
+function nextStage(job: Job, milestone: Milestone, now: Instant): Advance {
+  const next = job.plan[job.stage + 1];
+  // the right to install ends with the install, whatever comes after it
+  const closed = milestone === 'installed' ? { closeTicket: 'the installer reported that it was done' } : {};
+  if (next)
+    return {
+      job: { ...job, stage: job.stage + 1, stageStartedAt: now },
+      effects: next.do ?? [],
+      events: [{ kind: 'job.stage', text: `stage ${next.name} begins` }],
+      ...closed,
+    };
+  return {
+    job: { ...job, state: 'done', stage: job.plan.length, stageStartedAt: now, endedAt: now },
+    effects: [],
+    events: [{ kind: 'job.finished', text: `job ${job.id} (${describeJob(job)}) is done` }],
+    ...closed,
+    ...(installs(job) ? { machineState: 'installed' as const } : {}),
+  };
+}
+
+function end(job: Job, state: 'failed' | 'cancelled', why: string, now: Instant): Advance {
+  return {
+    job: { ...job, state, why, endedAt: now },
+    effects: [],
+    closeTicket: why,
+    // a machine whose install was broken off has no system anybody should trust
+    ...(installs(job) ? { machineState: 'failed' as const } : {}),
+    events: [
+      state === 'failed'
+        ? { kind: 'job.failed', text: `job ${job.id} (${describeJob(job)}) failed: ${why}` }
+        : { kind: 'job.cancelled', text: `job ${job.id} (${describeJob(job)}) was ${why}` },
+    ],
+  };
+}
+
+/** `install debian-12`, for people. */
+export function describeJob(job: Pick<Job, 'workflow' | 'bootenv'>): string {
+  return job.bootenv ? `${job.workflow} ${job.bootenv}` : job.workflow;
+}
+
+/** Whether the job puts a system onto the machine. */
+function installs(job: Job): boolean {
+  return job.plan.some((stage) => stage.until === 'installed');
+}
+
+/** Whether the present stage has lasted too long. */
+export function isOverdue(job: Job, now: Instant): boolean {
+  const stage = job.plan[job.stage];
+  return job.state === 'running' && stage !== undefined && now - job.stageStartedAt > stage.timeoutMinutes * 60_000;
+}

@@ -1,0 +1,163 @@
+import { openBmc } from '../bmc/index.ts';
+import type { BmcDriver } from '../bmc/driver.ts';
+import type { Events } from '../events.ts';
+import { AppError } from '../model/errors.ts';
+import { after, type Clock } from '../model/time.ts';
+import type { ActionName, Job } from '../model/workflow.ts';
+import type { Effect, Jobs, NewJob } from '../store/jobs.ts';
+import type { Machines } from '../store/machines.ts';
+import { PERFORM } from './actions/index.ts';
+import { advance, describeJob, isOverdue, type JobHappening } from './advance.ts';
+
+export type RunnerOptions = {
+  machines: Machines;
+  jobs: Jobs;
+  events: Events;
+  clock: Clock;
+  /** Machines that were discovered become ready by themselves. */
+  acceptAutomatically: boolean;
+};
+
+/** An install ticket lasts this long; the stage's own time-out ends the job before. */
+const TICKET_MS = 4 * 3600 * 1000;
+const OVERDUE_CHECK_MS = 5_000;
+
+/** Runs the jobs: takes what happened, asks `advance`, stores what follows and performs it. Resumes after a restart. */
+export function createRunner(options: RunnerOptions) {
+  const { machines, jobs, events, clock } = options;
+  const busy = new Set<number>();
+  let stopped = false;
+
+  /** Make a job (and its ticket) and begin it: one transaction. */
+  function start(wanted: NewJob, begin: { opensTicket: boolean; restart: boolean }): Job {
+    const job = events.settle(() => {
+      const now = clock();
+      const created = jobs.create(wanted, now);
+      jobs.dropFirstBootRuns(created.machineId, created.id);
+      events.emit({ kind: 'job.created', text: `job ${created.id}: ${describeJob(created)}, asked by ${created.createdBy}`, machineId: created.machineId, data: { job: created.id } });
+      if (begin.opensTicket) {
+        const ticket = jobs.openTicket(created, created.bootenv ?? '', after(now, TICKET_MS), now);
+        events.emit({ kind: 'ticket.opened', text: `install ticket ${ticket.id} for ${ticket.bootenv}, good until ${new Date(ticket.expiresAt).toISOString()}`, machineId: created.machineId, data: { job: created.id } });
+      }
+      apply(created, { kind: 'created', restart: begin.restart });
+      return created;
+    });
+    wake();
+    return job;
+  }
+
+  /** Something happened to the running job of a machine. */
+  function happened(machineId: number, happening: JobHappening): void {
+    const job = jobs.runningOf(machineId);
+    if (!job) return;
+    events.settle(() => apply(job, happening));
+    wake();
+  }
+
+  function apply(job: Job, happening: JobHappening): void {
+    const now = clock();
+    const step = advance(job, happening, now);
+    if (!step) return;
+    jobs.save(step.job);
+    if (step.closeTicket && jobs.closeTicket(job.id, step.closeTicket, now))
+      events.emit({ kind: 'ticket.closed', text: `install ticket closed: ${step.closeTicket}`, machineId: job.machineId });
+    if (step.job.state !== 'running') jobs.dropEffects(job.id, now);
+    for (const action of step.effects) jobs.addEffect(job.id, action, now);
+    if (step.machineState) machines.setState(job.machineId, step.machineState);
+    for (const event of step.events) {
+      events.emit({ ...event, machineId: job.machineId, data: { job: job.id } });
+      machines.setStatus(job.machineId, event.text);
+    }
+  }
+
+  /** Perform what is stored, in order for each job, jobs beside each other. */
+  function wake(): void {
+    if (stopped) return;
+    for (const effect of jobs.effectsTodo()) {
+      if (busy.has(effect.jobId)) continue;
+      busy.add(effect.jobId);
+      perform(effect)
+        .catch((error: unknown) => console.error(`effect ${effect.action} of job ${effect.jobId}: ${error instanceof Error ? error.stack : String(error)}`))
+        .finally(() => {
+          busy.delete(effect.jobId);
+          wake();
+        });
+    }
+  }
+
+  async function perform(effect: Effect): Promise<void> {
+    const job = jobs.byId(effect.jobId);
+    const machine = job && machines.byId(job.machineId);
+    if (!job || !machine) return;
+    const { action } = effect;
+    if (machine.locked) return finish(effect, job, 'failed', `${machine.name} is locked`);
+    if (!machine.hasBmc) {
+      const words = `no BMC is known: do it by hand (${action})`;
+      return finish(effect, job, 'done', words);
+    }
+    // whatever runs on the machine now is about to end: it must not be handed work any more
+    if (action === 'power-off') jobs.dropRuns(machine.id);
+    const bmc = openMachineBmc(machine.id);
+    const started = clock();
+    try {
+      const result = await PERFORM[action]({ machine, bmc, clock });
+      if (action === 'power-off') machines.setBoot(machine.id, machine.boot, 'none', clock());
+      finish(effect, job, 'done', result, clock() - started);
+    } catch (error) {
+      finish(effect, job, 'failed', (error as Error).message, clock() - started);
+    } finally {
+      await bmc.close();
+    }
+  }
+
+  function finish(effect: Effect, job: Job, state: 'done' | 'failed', result: string, ms = 0): void {
+    events.settle(() => {
+      jobs.endEffect(effect.id, state, result, clock());
+      const words = ACTION_WORDS[effect.action];
+      if (state === 'done') events.emit({ kind: 'power.command', text: `${words}: ${result}`, machineId: job.machineId, data: { job: job.id, ms } });
+      else events.emit({ kind: 'power.failed', text: `${words} failed: ${result}`, machineId: job.machineId, data: { job: job.id, ms } });
+      if (state === 'failed') apply(jobs.byId(job.id) ?? job, { kind: 'failed', why: `${words} failed: ${result}` });
+    });
+  }
+
+  /** The driver of a machine's BMC. Throws `no-bmc`. */
+  function openMachineBmc(machineId: number): BmcDriver {
+    const record = machines.bmc(machineId);
+    if (!record) throw new AppError('no-bmc', `no BMC is known for ${machines.byId(machineId)?.name}`, 'give it one with: firstlight bmc set');
+    const { cipherSuite, driver, ...target } = record;
+    return openBmc(
+      { ...target, driver: driver as 'ipmi' },
+      {
+        ...(cipherSuite === 3 || cipherSuite === 17 ? { cipherSuite } : {}),
+        onCipherSuite: (suite: number) => machines.setCipherSuite(machineId, suite),
+      },
+    );
+  }
+
+  const overdue = setInterval(() => {
+    for (const job of jobs.running()) if (isOverdue(job, clock())) happened(job.machineId, { kind: 'timeout' });
+  }, OVERDUE_CHECK_MS);
+
+  return {
+    start,
+    happened,
+    wake,
+    openMachineBmc,
+    fail: (jobId: number, why: string): void => {
+      const job = jobs.byId(jobId);
+      if (job) happened(job.machineId, { kind: 'failed', why });
+    },
+    stop: (): void => {
+      stopped = true;
+      clearInterval(overdue);
+    },
+  };
+}
+
+export type Runner = ReturnType<typeof createRunner>;
+
+const ACTION_WORDS: Readonly<Record<ActionName, string>> = {
+  'power-off': 'power off',
+  'boot-network': 'boot from the network',
+  'power-on': 'power on',
+};
