@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -198,6 +207,53 @@ test('late.sh leaves keys, sudo and the late script as they were given', {
   const told = readFileSync(join(folder, 'wget'), 'utf8');
   assert.match(told, /run\/TOKEN\/failed\n$/);
   assert.doesNotMatch(told, /done/);
+});
+
+test('early.sh tells the steps of the installer, and the first failure with the log and without the token', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'early-'));
+  const log = join(folder, 'syslog');
+  const told = join(folder, 'told');
+  writeFileSync(log, "Jan  1 00:00:01 main-menu[260]: INFO: Menu item 'network-preseed' selected\n");
+  writeFileSync(join(folder, 'wget'), `#!/bin/sh\necho "$@" >> ${told}\n`, { mode: 0o755 });
+  const script = render('early.sh', plain).replaceAll('/tmp/', `${folder}/`).replaceAll('/var/log/syslog', log);
+  const child = spawn('sh', ['-c', script], {
+    env: { PATH: `${folder}:${process.env.PATH}` },
+    detached: true, // its watcher goes on when it has ended: a group of its own to end
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  t.after(() => {
+    process.kill(-child.pid!, 'SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  // It ends, and lets go of what it was given, although its watcher goes on.
+  await new Promise((resolve) => child.on('close', resolve));
+  assert.equal(child.exitCode, 0);
+
+  const wait = async (pattern: RegExp) => {
+    for (let tries = 0; tries < 200; tries++) {
+      const text = readFileSync(told, 'utf8');
+      if (pattern.test(text)) return text;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.match(readFileSync(told, 'utf8'), pattern);
+    return '';
+  };
+  await wait(/progress\?percent=2&text=The%20installer/);
+  await new Promise((resolve) => setTimeout(resolve, 200)); // tail has to have begun
+  const say = (line: string) => appendFileSync(log, `Jan  1 00:00:02 ${line}\n`);
+  say("main-menu[260]: INFO: Menu item 'partman-base' selected");
+  await wait(/progress\?percent=13&text=Partitioning%20the%20disk/);
+  say("main-menu[260]: (process:9): Configuring 'netcfg' failed with error code 10");
+  say('preseed: running http://10.77.0.1/run/TOKEN/file/disk.sh');
+  say('base-installer: error: exiting on error base-installer/debootstrap-failed');
+  say("main-menu[260]: WARNING **: Configuring 'bootstrap-base' failed with error code 1");
+  say("main-menu[260]: INFO: Menu item 'finish-install' selected");
+  const text = await wait(/Finishing/);
+  assert.equal(text.match(/run\/TOKEN\/failed/g)?.length, 1);
+  const why = readFileSync(join(folder, 'firstlight-failed'), 'utf8');
+  assert.match(why, /^The installer stopped: base-installer\/debootstrap-failed\.\n/);
+  assert.match(why, /RUN\/file\/disk\.sh/);
+  assert.doesNotMatch(why, /TOKEN/);
 });
 
 function hasNot(program: string): string | false {
