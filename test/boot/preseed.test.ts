@@ -230,7 +230,7 @@ test('early.sh tells the steps of the installer, and the first failure with the 
   assert.equal(child.exitCode, 0);
 
   const wait = async (pattern: RegExp) => {
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 1000; tries++) {
       const text = readFileSync(told, 'utf8');
       if (pattern.test(text)) return text;
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -239,8 +239,10 @@ test('early.sh tells the steps of the installer, and the first failure with the 
     return '';
   };
   await wait(/progress\?percent=2&text=The%20installer/);
-  await new Promise((resolve) => setTimeout(resolve, 200)); // tail has to have begun
   const say = (line: string) => appendFileSync(log, `Jan  1 00:00:02 ${line}\n`);
+  // Again and again, for only what comes after its watcher has begun is seen.
+  const starting = setInterval(() => say("main-menu[260]: INFO: Menu item 'choose-mirror' selected"), 50);
+  await wait(/progress\?percent=4&text=Looking/).finally(() => clearInterval(starting));
   say("main-menu[260]: INFO: Menu item 'partman-base' selected");
   await wait(/progress\?percent=13&text=Partitioning%20the%20disk/);
   say("main-menu[260]: (process:9): Configuring 'netcfg' failed with error code 10");
