@@ -1,7 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { cidrContains, cidrFirstHost, cidrLastHost, type Cidr, type Ipv4, ipv4FromNumber, ipv4ToNumber, isIpv4, parseCidr } from './wire/address.ts';
+import {
+  type Cidr,
+  cidrContains,
+  cidrFirstHost,
+  cidrLastHost,
+  type Ipv4,
+  ipv4FromNumber,
+  ipv4ToNumber,
+  isIpv4,
+  parseCidr,
+} from './wire/address.ts';
 
 /** The flags of `firstlight serve`, as the command line gives them. */
 export type ServeFlags = {
@@ -72,11 +82,22 @@ export function readConfig(flags: ServeFlags): Config {
     if (value === undefined) problems.push(problem);
     return value;
   };
-  if (flags.proxy) problems.push('--proxy: proxyDHCP beside a foreign DHCP server is not built yet; without it Firstlight is the DHCP server of the wire');
-  const ranges = (flags.range ?? []).map((text) => check(parseRange(text), `--range ${text}: not of the form 10.0.0.100-10.0.0.200`));
-  const subnets = servedSubnets(flags.interface ?? [], ranges.filter((range) => range !== undefined), problems);
+  if (flags.proxy)
+    problems.push(
+      '--proxy: proxyDHCP beside a foreign DHCP server is not built yet; without it Firstlight is the DHCP server of the wire',
+    );
+  const ranges = (flags.range ?? []).map((text) =>
+    check(parseRange(text), `--range ${text}: not of the form 10.0.0.100-10.0.0.200`),
+  );
+  const subnets = servedSubnets(
+    flags.interface ?? [],
+    ranges.filter((range) => range !== undefined),
+    problems,
+  );
   if (subnets.length === 0 && problems.length === 0)
-    problems.push(`no interface is served: name one with --interface (here are ${interfaceNames().join(', ') || 'none'})`);
+    problems.push(
+      `no interface is served: name one with --interface (here are ${interfaceNames().join(', ') || 'none'})`,
+    );
 
   const data = resolve(flags.data ?? join(PROJECT_FOLDER, 'data'));
   const httpPort = check(parsePort(flags.httpPort ?? '80'), `--http-port ${flags.httpPort}: not a port`) ?? 80;
@@ -87,12 +108,14 @@ export function readConfig(flags: ServeFlags): Config {
   const unknown = flags.unknown ?? 'scout';
   if (unknown !== 'scout' && unknown !== 'local') problems.push(`--unknown ${unknown}: scout or local`);
   const leaseSeconds = Number(flags.leaseSeconds ?? 3600);
-  if (!Number.isInteger(leaseSeconds) || leaseSeconds < 120) problems.push(`--lease-seconds ${flags.leaseSeconds}: at least 120`);
+  if (!Number.isInteger(leaseSeconds) || leaseSeconds < 120)
+    problems.push(`--lease-seconds ${flags.leaseSeconds}: at least 120`);
   for (const address of [flags.gateway, ...(flags.dns ?? [])].filter((one) => one !== undefined))
     if (!isIpv4(address)) problems.push(`${address} is not an IPv4 address`);
   if (flags.mirrorUpstream !== undefined && !/^https?:\/\/[^\s]+$/.test(flags.mirrorUpstream))
     problems.push(`--mirror-upstream ${flags.mirrorUpstream}: not an http or https URL`);
-  if (flags.domain !== undefined && !/^[a-z0-9.-]+$/.test(flags.domain)) problems.push(`--domain ${flags.domain}: not a domain name`);
+  if (flags.domain !== undefined && !/^[a-z0-9.-]+$/.test(flags.domain))
+    problems.push(`--domain ${flags.domain}: not a domain name`);
   if (problems.length > 0) throw new ConfigError(problems);
 
   return {
@@ -124,7 +147,9 @@ function servedSubnets(names: readonly string[], ranges: readonly Range[], probl
   for (const name of new Set(names)) {
     const cidr = interfaceCidr(name);
     if (!cidr) {
-      problems.push(`--interface ${name}: there is no such interface with an IPv4 address (here are ${interfaceNames().join(', ') || 'none'})`);
+      problems.push(
+        `--interface ${name}: there is no such interface with an IPv4 address (here are ${interfaceNames().join(', ') || 'none'})`,
+      );
       continue;
     }
     if (cidr.prefix > 30) {
@@ -136,7 +161,8 @@ function servedSubnets(names: readonly string[], ranges: readonly Range[], probl
     const pool = range ?? defaultPool(cidr);
     subnets.push({ interface: name, cidr, poolFirst: pool.first, poolLast: pool.last });
   }
-  for (const range of unused) problems.push(`--range ${range.first}-${range.last}: it is on none of the served interfaces' networks`);
+  for (const range of unused)
+    problems.push(`--range ${range.first}-${range.last}: it is on none of the served interfaces' networks`);
   return subnets;
 }
 
@@ -176,4 +202,6 @@ function splitHostPort(text: string): [string, string] {
 }
 
 /** The version of this Firstlight, of package.json. */
-export const VERSION = (JSON.parse(readFileSync(join(dirname(import.meta.dirname), 'package.json'), 'utf8')) as { version: string }).version;
+export const VERSION = (
+  JSON.parse(readFileSync(join(dirname(import.meta.dirname), 'package.json'), 'utf8')) as { version: string }
+).version;

@@ -1,8 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { macToBytes, type Mac } from './wire/address.ts';
-import { setOption } from './wire/dhcp-options.ts';
-import type { DhcpPacket } from './wire/dhcp-packet.ts';
 import { decideFile } from './boot/file.ts';
 import type { Library } from './boot/library.ts';
 import type { BootFiles } from './boot/open.ts';
@@ -20,6 +17,9 @@ import type { Jobs } from './store/jobs.ts';
 import type { Machines } from './store/machines.ts';
 import type { Network } from './store/network.ts';
 import { bootView } from './store/views.ts';
+import { type Mac, macToBytes } from './wire/address.ts';
+import { setOption } from './wire/dhcp-options.ts';
+import type { DhcpPacket } from './wire/dhcp-packet.ts';
 
 /** One step of a boot: what the machine would be given, and every rule that decided it. */
 export type ExplainStep = { step: string; result: string; because: Reason[] };
@@ -54,25 +54,42 @@ export function createExplain(options: ExplainOptions) {
     const machine = machines.byMac(mac);
     const architecture = FIRMWARE_KINDS[kind ?? (machine?.firmware === 'bios' ? 'bios' : 'uefi')];
     const arrival = options.arrivals.find((one) => onInterface === undefined || one.interface === onInterface);
-    const explanation: Explanation = { mac, ...(machine ? { machine: machine.name } : {}), firmware: ARCHITECTURES[architecture]?.name ?? '', steps: [], missing: [] };
+    const explanation: Explanation = {
+      mac,
+      ...(machine ? { machine: machine.name } : {}),
+      firmware: ARCHITECTURES[architecture]?.name ?? '',
+      steps: [],
+      missing: [],
+    };
     if (!arrival) {
       explanation.missing.push(`no interface ${onInterface ?? ''} is served`);
       return explanation;
     }
-    const add = (step: string, result: string, because: Reason[]): void => void explanation.steps.push({ step, result, because });
+    const add = (step: string, result: string, because: Reason[]): void =>
+      void explanation.steps.push({ step, result, because });
     add('machine', machine ? `${machine.name}, ${machine.state}${machine.locked ? ', locked' : ''}` : 'unknown', [
-      machine ? { rule: 'known-mac', text: `${mac} is one of its interfaces`, ref: `machine ${machine.id}` } : { rule: 'unknown', text: `no machine has ${mac}` },
+      machine
+        ? { rule: 'known-mac', text: `${mac} is one of its interfaces`, ref: `machine ${machine.id}` }
+        : { rule: 'unknown', text: `no machine has ${mac}` },
     ]);
 
     const isHttp = ARCHITECTURES[architecture]?.transport === 'http';
-    const firmware = classifyFirmware({ vendorClass: isHttp ? 'HTTPClient' : 'PXEClient', architectures: [architecture] });
+    const firmware = classifyFirmware({
+      vendorClass: isHttp ? 'HTTPClient' : 'PXEClient',
+      architectures: [architecture],
+    });
     const first = answerTo(mac, firmware, arrival);
     add('address', first.address, first.because.slice(0, 1));
     add('firmware', `${firmware.name} is told: ${first.file || 'no file'}`, first.because.slice(1));
     if (first.file) explainFile(first.file);
     if (first.boot?.kind !== 'bootenv' && firmware.mode !== 'bios') return explanation;
 
-    const ipxe: Firmware = { ...firmware, stage: 'ipxe', transport: 'http', name: `iPXE on ${firmware.mode.toUpperCase()}` };
+    const ipxe: Firmware = {
+      ...firmware,
+      stage: 'ipxe',
+      transport: 'http',
+      name: `iPXE on ${firmware.mode.toUpperCase()}`,
+    };
     const second = answerTo(mac, ipxe, arrival);
     add('iPXE', `is told: ${second.file}`, second.because.slice(1));
     explainFile(second.file);
@@ -80,7 +97,9 @@ export function createExplain(options: ExplainOptions) {
 
     /** What stands behind a name that was handed out, and behind the names in it. */
     function explainFile(name: string): void {
-      const path = parseBootPath(name.startsWith(`${arrival?.url}/`) ? name.slice((arrival as Arrival).url.length + 1) : name);
+      const path = parseBootPath(
+        name.startsWith(`${arrival?.url}/`) ? name.slice((arrival as Arrival).url.length + 1) : name,
+      );
       if (!path || !arrival) {
         explanation.missing.push(`${name} is none of our names`);
         return;
@@ -91,19 +110,30 @@ export function createExplain(options: ExplainOptions) {
       switch (decision.kind) {
         case 'loader':
           add('loader', `${decision.file} is served`, []);
-          if (!existsSync(join(options.loadersFolder, decision.file))) explanation.missing.push(`${decision.file} is not in ${options.loadersFolder}`);
+          if (!existsSync(join(options.loadersFolder, decision.file)))
+            explanation.missing.push(`${decision.file} is not in ${options.loadersFolder}`);
           return;
         case 'declined':
-          add('local boot', `${shown} is answered with an error at once: the firmware goes on to the disk`, decision.because);
+          add(
+            'local boot',
+            `${shown} is answered with an error at once: the firmware goes on to the disk`,
+            decision.because,
+          );
           return;
         case 'asset': {
           const asset = library().asset(decision.bootenv, decision.file);
           if (asset) add('file', `${shown}, ${asset.size} bytes`, []);
-          else explanation.missing.push(library().offered(decision.bootenv.name)?.missing || `${decision.bootenv.name} has no file ${decision.file}`);
+          else
+            explanation.missing.push(
+              library().offered(decision.bootenv.name)?.missing ||
+                `${decision.bootenv.name} has no file ${decision.file}`,
+            );
           return;
         }
         case 'refused':
-          explanation.missing.push(`${shown} would be refused: ${decision.because.map((reason) => reason.text).join('; ')}`);
+          explanation.missing.push(
+            `${shown} would be refused: ${decision.because.map((reason) => reason.text).join('; ')}`,
+          );
           return;
         case 'script':
           return explainScript(view, arrival, decision.boot);
@@ -113,7 +143,11 @@ export function createExplain(options: ExplainOptions) {
     function explainScript(view: BootView, at: Arrival, boot: ReturnType<typeof decideFile>['boot']): void {
       try {
         const text = renderScript(library(), options.files.contextOf(mac, at, view), boot, view, 'TOKEN');
-        add('script', `${text.split('\n').length} lines${boot.kind === 'bootenv' ? `: boots ${boot.bootenv.name}` : ': boots the local disk'}`, boot.because);
+        add(
+          'script',
+          `${text.split('\n').length} lines${boot.kind === 'bootenv' ? `: boots ${boot.bootenv.name}` : ': boots the local disk'}`,
+          boot.because,
+        );
         for (const url of text.match(/https?:\/\/\S+/g) ?? []) if (url.startsWith(`${at.url}/b/`)) explainFile(url);
       } catch (error) {
         explanation.missing.push(`the script cannot be rendered: ${(error as Error).message}`);
@@ -132,7 +166,12 @@ export function createExplain(options: ExplainOptions) {
     const { view } = options.look(request, clock());
     const decision = decideDhcp(request, view);
     if (decision.kind === 'silent') return { address: 'none', file: '', because: decision.because, boot: undefined };
-    return { address: decision.packet.yiaddr, file: decision.packet.file, because: decision.because, boot: decision.boot };
+    return {
+      address: decision.packet.yiaddr,
+      file: decision.packet.file,
+      because: decision.because,
+      boot: decision.boot,
+    };
   }
 }
 
@@ -158,5 +197,14 @@ function discover(mac: Mac, firmware: Firmware, arrival: Arrival): DhcpRequest {
     file: '',
     options,
   };
-  return { packet, type: 'discover', client: `hw:1:${chaddr.toString('hex')}` as ClientKey, mac, firmware, arrival, unicast: false, source: { address: NO_ADDRESS, port: 68 } };
+  return {
+    packet,
+    type: 'discover',
+    client: `hw:1:${chaddr.toString('hex')}` as ClientKey,
+    mac,
+    firmware,
+    arrival,
+    unicast: false,
+    source: { address: NO_ADDRESS, port: 68 },
+  };
 }

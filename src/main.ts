@@ -1,8 +1,19 @@
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync, chmodSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createApi } from './api/server.ts';
-import { createBootHttpServer, formatBytes, type HttpRoute } from './boot/http-server.ts';
 import { hostAptMirror } from './boot/apt-sources.ts';
+import { createBootHttpServer, formatBytes, type HttpRoute } from './boot/http-server.ts';
 import { assetPaths, type Library, openLibrary } from './boot/library.ts';
 import { LOADERS } from './boot/loaders.ts';
 import { createMirror } from './boot/mirror.ts';
@@ -65,7 +76,10 @@ export async function startAppliance(config: Config, log: (line: string) => void
   const adminToken = isFirstStart ? tokens.issue('admin', clock()) : undefined;
   const apiUrl = `http://${config.api.host}:${config.api.port}`;
   if (adminToken && config.credentials) saveCredentials(config.credentials, { url: apiUrl, token: adminToken });
-  const privilege = dropPrivileges(config.user, { own: config.data, read: [config.content, config.assets, config.loaders] });
+  const privilege = dropPrivileges(config.user, {
+    own: config.data,
+    read: [config.content, config.assets, config.loaders],
+  });
   log(privilege.text);
 
   const machines = openMachines(db, secrets);
@@ -94,7 +108,14 @@ export async function startAppliance(config: Config, log: (line: string) => void
 
   const settings = { unknownBoots: config.unknownBoots, acceptAutomatically: config.acceptAutomatically };
   const runner = createRunner({ machines, jobs, events, clock, acceptAutomatically: config.acceptAutomatically });
-  const discovery = createDiscovery({ machines, events, runner, clock, settings, workflow: (name) => library().workflow(name) });
+  const discovery = createDiscovery({
+    machines,
+    events,
+    runner,
+    clock,
+    settings,
+    workflow: (name) => library().workflow(name),
+  });
   const files = createBootFiles({
     machines,
     network,
@@ -127,7 +148,11 @@ export async function startAppliance(config: Config, log: (line: string) => void
     : undefined;
 
   const routes: HttpRoute[] = [{ prefix: '/run/', handle: door.handle }];
-  if (mirror) routes.push({ prefix: `${MIRROR_PATH}/`, handle: (request, response, path) => mirror.handle(request, response, path) });
+  if (mirror)
+    routes.push({
+      prefix: `${MIRROR_PATH}/`,
+      handle: (request, response, path) => mirror.handle(request, response, path),
+    });
   const arrivals = sockets.map((one): Arrival => {
     const port = config.httpPort === 80 ? '' : `:${config.httpPort}`;
     return { interface: one.interface, serverAddress: one.address, url: `http://${one.address}${port}` };
@@ -144,8 +169,35 @@ export async function startAppliance(config: Config, log: (line: string) => void
     return { http, tftp };
   });
 
-  const explain = createExplain({ look: dhcp.look, machines, network, jobs, library, files, settings, clock, arrivals, loadersFolder: config.loaders });
-  const api = await createApi({ machines, network, jobs, history, events, tokens, runner, discovery, library, settings, clock, explain, version: VERSION, arrivals, problems: shelf.problems });
+  const explain = createExplain({
+    look: dhcp.look,
+    machines,
+    network,
+    jobs,
+    library,
+    files,
+    settings,
+    clock,
+    arrivals,
+    loadersFolder: config.loaders,
+  });
+  const api = await createApi({
+    machines,
+    network,
+    jobs,
+    history,
+    events,
+    tokens,
+    runner,
+    discovery,
+    library,
+    settings,
+    clock,
+    explain,
+    version: VERSION,
+    arrivals,
+    problems: shelf.problems,
+  });
   await api.listen(config.api);
 
   // Only now is a request answered: everything it could need is there.
@@ -153,10 +205,22 @@ export async function startAppliance(config: Config, log: (line: string) => void
   runner.wake();
   const contentTimer = setInterval(() => void shelf.refresh(), CONTENT_CHECK_MS);
   const houseTimer = setInterval(() => jobs.dropExpiredRuns(clock()), HOUSEKEEPING_MS);
-  events.emit({ kind: 'appliance.started', text: `Firstlight ${VERSION} serves ${arrivals.map((one) => `${one.interface} (${one.serverAddress})`).join(', ')}` });
-  const missing = missingLoaders(config.loaders, LOADERS.map((one) => one.file));
-  if (missing.length > 0) log(`loaders are missing: ${missing.join(', ')} in ${config.loaders}; install the package ipxe, or name another folder with --loaders`);
-  for (const arrival of arrivals) log(`serves ${arrival.interface}${config.namespace ? ` in namespace ${config.namespace}` : ''}: DHCP, TFTP and ${arrival.url}`);
+  events.emit({
+    kind: 'appliance.started',
+    text: `Firstlight ${VERSION} serves ${arrivals.map((one) => `${one.interface} (${one.serverAddress})`).join(', ')}`,
+  });
+  const missing = missingLoaders(
+    config.loaders,
+    LOADERS.map((one) => one.file),
+  );
+  if (missing.length > 0)
+    log(
+      `loaders are missing: ${missing.join(', ')} in ${config.loaders}; install the package ipxe, or name another folder with --loaders`,
+    );
+  for (const arrival of arrivals)
+    log(
+      `serves ${arrival.interface}${config.namespace ? ` in namespace ${config.namespace}` : ''}: DHCP, TFTP and ${arrival.url}`,
+    );
   log(`page and API at ${apiUrl}`);
   if (adminToken) log(`admin token, told only this once: ${adminToken}`);
   log('ready');
@@ -166,9 +230,17 @@ export async function startAppliance(config: Config, log: (line: string) => void
     const mac = network.macAt(event.address);
     if (!mac) return;
     const data = { name: event.name, by: 'TFTP' };
-    if (event.kind === 'done') events.emit({ kind: 'file.served', text: `${event.name}, ${formatBytes(event.bytes)} by TFTP`, mac, data: { ...data, bytes: event.bytes, ms: event.ms, blockSize: event.blockSize, retransmits: event.retransmits } });
-    if (event.kind === 'probe') events.emit({ kind: 'file.probed', text: `${event.name}: asked for its size by TFTP`, mac, data });
-    if (event.kind === 'failed') events.emit({ kind: 'file.failed', text: `${event.name} by TFTP broke off: ${event.reason}`, mac, data });
+    if (event.kind === 'done')
+      events.emit({
+        kind: 'file.served',
+        text: `${event.name}, ${formatBytes(event.bytes)} by TFTP`,
+        mac,
+        data: { ...data, bytes: event.bytes, ms: event.ms, blockSize: event.blockSize, retransmits: event.retransmits },
+      });
+    if (event.kind === 'probe')
+      events.emit({ kind: 'file.probed', text: `${event.name}: asked for its size by TFTP`, mac, data });
+    if (event.kind === 'failed')
+      events.emit({ kind: 'file.failed', text: `${event.name} by TFTP broke off: ${event.reason}`, mac, data });
   }
 
   /** The content folder, read again when anything in it, or an asset, has changed; swapped whole, kept when the new one is wrong. */
@@ -185,7 +257,14 @@ export async function startAppliance(config: Config, log: (line: string) => void
       async refresh(): Promise<void> {
         const content = loadContent(config.content);
         const paths = [...content.bootenvs.values()].flatMap(assetPaths);
-        const now = JSON.stringify([[...content.bootenvs], [...content.workflows], content.params, [...content.templates], content.problems, paths.map((path) => stampOf(join(config.assets, path)))]);
+        const now = JSON.stringify([
+          [...content.bootenvs],
+          [...content.workflows],
+          content.params,
+          [...content.templates],
+          content.problems,
+          paths.map((path) => stampOf(join(config.assets, path))),
+        ]);
         if (now === stamp) return;
         await assets.check(paths);
         stamp = now;
@@ -212,7 +291,8 @@ export async function startAppliance(config: Config, log: (line: string) => void
       }
       await api.close();
       await mirror?.close();
-      for (const one of sockets) for (const socket of [one.dhcp, one.dhcpBroadcast, one.tftp, ...one.tftpTransfers]) socket.close();
+      for (const one of sockets)
+        for (const socket of [one.dhcp, one.dhcpBroadcast, one.tftp, ...one.tftpTransfers]) socket.close();
       events.emit({ kind: 'appliance.stopped', text: `Firstlight ${VERSION} stops` });
       db.close();
       closeSync(lock);
@@ -227,7 +307,9 @@ function takeLock(folder: string): number {
   if (!lockFile(fd)) {
     const holder = readFileSync(path, 'utf8').trim();
     closeSync(fd);
-    throw new Error(`another Firstlight (process ${holder || 'unknown'}) uses ${folder} already: stop it first, or name another folder with --data`);
+    throw new Error(
+      `another Firstlight (process ${holder || 'unknown'}) uses ${folder} already: stop it first, or name another folder with --data`,
+    );
   }
   ftruncateSync(fd);
   writeSync(fd, `${process.pid}\n`);

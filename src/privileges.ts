@@ -7,13 +7,20 @@ type Account = { uid: number; gid: number };
  * Give up root for an unprivileged user, for good: the sockets are open, nothing else needs it. Gives the sentence for the log:
  * who it runs as now, or why it has to stay root.
  */
-export function dropPrivileges(user: string, needs: { own: string; read: string[] }): { dropped: boolean; text: string } {
+export function dropPrivileges(
+  user: string,
+  needs: { own: string; read: string[] },
+): { dropped: boolean; text: string } {
   if (process.getuid?.() !== 0) return { dropped: true, text: `runs as uid ${process.getuid?.()}` };
   const account = findAccount(user);
   if (!account) return { dropped: false, text: `stays root: there is no user ${user} (scripts/setup makes it)` };
   for (const folder of [needs.own, ...needs.read]) {
     const wall = findWall(folder, account);
-    if (wall) return { dropped: false, text: `stays root: user ${user} may not enter ${wall}; keep Firstlight where others may read, such as /opt or /srv` };
+    if (wall)
+      return {
+        dropped: false,
+        text: `stays root: user ${user} may not enter ${wall}; keep Firstlight where others may read, such as /opt or /srv`,
+      };
   }
   giveTo(needs.own, account);
   process.setgroups?.([account.gid]);
@@ -23,7 +30,9 @@ export function dropPrivileges(user: string, needs: { own: string; read: string[
 }
 
 function findAccount(user: string): Account | undefined {
-  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find((one) => one.startsWith(`${user}:`));
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((one) => one.startsWith(`${user}:`));
   const [, , uid, gid] = line?.split(':') ?? [];
   return uid !== undefined && gid !== undefined ? { uid: Number(uid), gid: Number(gid) } : undefined;
 }

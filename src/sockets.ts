@@ -54,14 +54,25 @@ export type ServedSockets = {
   httpFd: number;
 };
 
-export type ServeOptions = { interface: string; address: Ipv4; namespace?: string | undefined; httpPort: number; tftpTransfers: number };
+export type ServeOptions = {
+  interface: string;
+  address: Ipv4;
+  namespace?: string | undefined;
+  httpPort: number;
+  tftpTransfers: number;
+};
 
 /** Open the sockets of one interface, inside its namespace. Throws SocketError; nothing stays open then. */
 export function openServedSockets(options: ServeOptions): ServedSockets {
   return inNamespace(options.namespace, () => {
     const { interface: device, address } = options;
     const fds: number[] = [];
-    const udp = (what: string, on: Ipv4 | '0.0.0.0', port: number, extra: { device?: string; share?: boolean }): number => {
+    const udp = (
+      what: string,
+      on: Ipv4 | '0.0.0.0',
+      port: number,
+      extra: { device?: string; share?: boolean },
+    ): number => {
       const fd = openFd({ what, type: SOCK_DGRAM, address: on, port, ...extra });
       fds.push(fd);
       return fd;
@@ -104,7 +115,8 @@ export function inNamespace<T>(namespace: string | undefined, work: () => T): T 
     throw new SocketError(`there is no network namespace ${namespace} (list them with: ip netns)`);
   }
   try {
-    if (c.setns(other, CLONE_NEWNET) < 0) throw new SocketError(`cannot enter network namespace ${namespace}: ${errorName(koffi.errno())}`);
+    if (c.setns(other, CLONE_NEWNET) < 0)
+      throw new SocketError(`cannot enter network namespace ${namespace}: ${errorName(koffi.errno())}`);
     return work();
   } finally {
     if (c.setns(own, CLONE_NEWNET) < 0) {
@@ -211,7 +223,9 @@ export function findHolder(port: number): string | undefined {
 
 /** `firstlight serve --data ...`, as the process was started. */
 function commandName(pid: string): string {
-  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter((word) => word !== '');
+  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    .split('\0')
+    .filter((word) => word !== '');
   if (words.some((word) => word.endsWith('src/cli/main.ts'))) return 'another Firstlight';
   return words[0]?.split('/').at(-1) ?? 'a process';
 }

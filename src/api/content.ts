@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import { parseMac } from '../wire/address.ts';
 import { FIRMWARE_KINDS, type FirmwareKind } from '../explain.ts';
 import { AppError } from '../model/errors.ts';
+import { parseMac } from '../wire/address.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 const Kind = Type.Union((Object.keys(FIRMWARE_KINDS) as FirmwareKind[]).map((kind) => Type.Literal(kind)));
@@ -31,7 +31,12 @@ export function addContentRoutes(app: Api, options: ApiOptions): void {
 
   app.get(
     '/api/v1/explain/:machine',
-    { schema: { params: Type.Object({ machine: Type.String() }), querystring: Type.Object({ firmware: Type.Optional(Kind), interface: Type.Optional(Type.String()) }) } },
+    {
+      schema: {
+        params: Type.Object({ machine: Type.String() }),
+        querystring: Type.Object({ firmware: Type.Optional(Kind), interface: Type.Optional(Type.String()) }),
+      },
+    },
     (request) => {
       const { machine } = request.params;
       const mac = machines.byName(machine)?.macs[0] ?? parseMac(machine);

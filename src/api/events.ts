@@ -8,7 +8,10 @@ const Query = Type.Object({
   last: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   boot: Type.Optional(Type.Integer({ minimum: 0 })),
 });
-const StreamQuery = Type.Object({ machine: Type.Optional(Type.String()), after: Type.Optional(Type.Integer({ minimum: 0 })) });
+const StreamQuery = Type.Object({
+  machine: Type.Optional(Type.String()),
+  after: Type.Optional(Type.Integer({ minimum: 0 })),
+});
 const HEARTBEAT_MS = 15_000;
 /** A reader that is this far behind is cut off: it comes back and reads the rest from history. */
 const MAX_BUFFERED_BYTES = 4 << 20;
@@ -16,11 +19,15 @@ const MAX_BUFFERED_BYTES = 4 << 20;
 export function addEventRoutes(app: Api, options: ApiOptions): void {
   const { history, events, machines } = options;
 
-  app.get('/api/v1/machines/:name/timeline', { schema: { params: Type.Object({ name: Type.String() }), querystring: Query } }, (request) => {
-    const machine = machines.named(request.params.name);
-    const { after, last, boot } = request.query;
-    return history.read({ machineId: machine.id, afterId: after, last, boot });
-  });
+  app.get(
+    '/api/v1/machines/:name/timeline',
+    { schema: { params: Type.Object({ name: Type.String() }), querystring: Query } },
+    (request) => {
+      const machine = machines.named(request.params.name);
+      const { after, last, boot } = request.query;
+      return history.read({ machineId: machine.id, afterId: after, last, boot });
+    },
+  );
 
   // Server-sent events: first what was missed since `after` (or Last-Event-ID), then what happens.
   app.get('/api/v1/events', { schema: { querystring: StreamQuery } }, (request, reply) => {

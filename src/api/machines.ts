@@ -1,11 +1,11 @@
 import { Type } from 'typebox';
-import { parseMac } from '../wire/address.ts';
+import { BmcError } from '../bmc/driver.ts';
+import { verifyPower } from '../bmc/verify.ts';
 import { AppError } from '../model/errors.ts';
 import { isMachineName, type Machine } from '../model/machine.ts';
 import { checkParam, unknownParams } from '../model/params.ts';
 import { currentStage, type Job } from '../model/workflow.ts';
-import { verifyPower } from '../bmc/verify.ts';
-import { BmcError } from '../bmc/driver.ts';
+import { parseMac } from '../wire/address.ts';
 import { planJob } from '../workflow/plan.ts';
 import type { Api, ApiOptions } from './server.ts';
 
@@ -22,10 +22,19 @@ const Bmc = Type.Object(
   strict,
 );
 const NewMachine = Type.Object(
-  { name: Type.Optional(Type.String()), macs: Type.Array(Type.String(), { minItems: 1 }), bmc: Type.Optional(Bmc), accepted: Type.Optional(Type.Boolean()), params: Type.Optional(Params) },
+  {
+    name: Type.Optional(Type.String()),
+    macs: Type.Array(Type.String(), { minItems: 1 }),
+    bmc: Type.Optional(Bmc),
+    accepted: Type.Optional(Type.Boolean()),
+    params: Type.Optional(Params),
+  },
   strict,
 );
-const MachineChange = Type.Object({ name: Type.Optional(Type.String()), locked: Type.Optional(Type.Boolean()), params: Type.Optional(Params) }, strict);
+const MachineChange = Type.Object(
+  { name: Type.Optional(Type.String()), locked: Type.Optional(Type.Boolean()), params: Type.Optional(Params) },
+  strict,
+);
 const Reimage = Type.Object(
   {
     bootenv: Type.String(),
@@ -33,12 +42,29 @@ const Reimage = Type.Object(
     params: Type.Optional(Params),
     dryRun: Type.Optional(Type.Boolean()),
     idempotencyKey: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-    expect: Type.Optional(Type.Object({ serial: Type.Optional(Type.String()), state: Type.Optional(Type.String()), silentMinutes: Type.Optional(Type.Integer({ minimum: 0 })) }, strict)),
+    expect: Type.Optional(
+      Type.Object(
+        {
+          serial: Type.Optional(Type.String()),
+          state: Type.Optional(Type.String()),
+          silentMinutes: Type.Optional(Type.Integer({ minimum: 0 })),
+        },
+        strict,
+      ),
+    ),
   },
   strict,
 );
 const Power = Type.Object(
-  { action: Type.Union([Type.Literal('on'), Type.Literal('off'), Type.Literal('cycle'), Type.Literal('reset'), Type.Literal('soft')]) },
+  {
+    action: Type.Union([
+      Type.Literal('on'),
+      Type.Literal('off'),
+      Type.Literal('cycle'),
+      Type.Literal('reset'),
+      Type.Literal('soft'),
+    ]),
+  },
   strict,
 );
 const ByName = Type.Object({ name: Type.String() });
@@ -58,14 +84,20 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
 
   app.post('/api/v1/machines', { schema: { body: NewMachine } }, (request, reply) => {
     const { body } = request;
-    if (body.name !== undefined && !isMachineName(body.name)) throw new AppError('bad-request', `${JSON.stringify(body.name)} is not a host name`);
+    if (body.name !== undefined && !isMachineName(body.name))
+      throw new AppError('bad-request', `${JSON.stringify(body.name)} is not a host name`);
     if (body.params) checkMachineParams(body.params);
     const macs = body.macs.map(parseMac);
     const machine = events.settle(() => {
       const created = machines.create({ macs, name: body.name, state: body.accepted ? 'ready' : 'new' }, clock());
       if (body.bmc) machines.setBmc(created.id, { driver: 'ipmi', port: 623, ...body.bmc });
       if (body.params) machines.setParams(created.id, body.params);
-      events.emit({ kind: 'machine.created', text: `${created.name} was entered by ${request.operator}`, machineId: created.id, mac: macs[0] });
+      events.emit({
+        kind: 'machine.created',
+        text: `${created.name} was entered by ${request.operator}`,
+        machineId: created.id,
+        mac: macs[0],
+      });
       discovery.beginDiscovery(created);
       return named(created.name);
     });
@@ -77,15 +109,24 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
   app.patch('/api/v1/machines/:name', { schema: { params: ByName, body: MachineChange } }, (request) => {
     const machine = named(request.params.name);
     const { name, locked, params } = request.body;
-    if (name !== undefined && !isMachineName(name)) throw new AppError('bad-request', `${JSON.stringify(name)} is not a host name`);
+    if (name !== undefined && !isMachineName(name))
+      throw new AppError('bad-request', `${JSON.stringify(name)} is not a host name`);
     const merged = params && withoutNulls({ ...machine.params, ...params });
     if (merged) checkMachineParams(merged);
     events.settle(() => {
       if (name !== undefined) machines.rename(machine, name);
       if (locked !== undefined) machines.setLocked(machine.id, locked);
       if (merged) machines.setParams(machine.id, merged);
-      const what = [name !== undefined ? `name ${name}` : '', locked === undefined ? '' : locked ? 'locked' : 'unlocked', params ? `params ${Object.keys(params).join(', ')}` : ''];
-      events.emit({ kind: 'machine.changed', text: `changed by ${request.operator}: ${what.filter((one) => one !== '').join(', ')}`, machineId: machine.id });
+      const what = [
+        name !== undefined ? `name ${name}` : '',
+        locked === undefined ? '' : locked ? 'locked' : 'unlocked',
+        params ? `params ${Object.keys(params).join(', ')}` : '',
+      ];
+      events.emit({
+        kind: 'machine.changed',
+        text: `changed by ${request.operator}: ${what.filter((one) => one !== '').join(', ')}`,
+        machineId: machine.id,
+      });
     });
     return show(machines.byId(machine.id) as Machine);
   });
@@ -100,7 +141,11 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
   app.put('/api/v1/machines/:name/bmc', { schema: { params: ByName, body: Bmc } }, (request) => {
     const machine = named(request.params.name);
     machines.setBmc(machine.id, { driver: 'ipmi', port: 623, ...request.body });
-    events.emit({ kind: 'machine.changed', text: `BMC ${request.body.address} set by ${request.operator}`, machineId: machine.id });
+    events.emit({
+      kind: 'machine.changed',
+      text: `BMC ${request.body.address} set by ${request.operator}`,
+      machineId: machine.id,
+    });
     return show(machines.byId(machine.id) as Machine);
   });
 
@@ -125,22 +170,42 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
     const before = body.idempotencyKey !== undefined ? jobs.byKey(body.idempotencyKey) : undefined;
     if (before) {
       if (before.machineId !== machine.id || before.bootenv !== body.bootenv)
-        throw new AppError('bad-request', `idempotency key ${body.idempotencyKey} was used for another request (job ${before.id})`);
+        throw new AppError(
+          'bad-request',
+          `idempotency key ${body.idempotencyKey} was used for another request (job ${before.id})`,
+        );
       return reply.code(200).send({ job: showJob(before), because: [] });
     }
     const workflow = library().workflow(body.workflow ?? 'install');
     if (!workflow) throw new AppError('bad-request', `there is no workflow ${body.workflow}`);
     const bootenv = library().offered(body.bootenv);
-    if (!bootenv) throw new AppError('no-such-bootenv', `there is no bootenv ${body.bootenv}`, 'list them with: firstlight bootenvs');
+    if (!bootenv)
+      throw new AppError(
+        'no-such-bootenv',
+        `there is no bootenv ${body.bootenv}`,
+        'list them with: firstlight bootenvs',
+      );
     if (bootenv.bootenv.kind === 'local' || bootenv.bootenv.kind === 'scout')
-      throw new AppError('bad-request', `bootenv ${body.bootenv} installs nothing`, 'list those that do with: firstlight bootenvs');
+      throw new AppError(
+        'bad-request',
+        `bootenv ${body.bootenv} installs nothing`,
+        'list those that do with: firstlight bootenvs',
+      );
     const plan = planJob(
       { workflow, bootenv, params: body.params ?? {}, expect: body.expect ?? {} },
       { machine, running: jobs.runningOf(machine.id), declarations: library().content.params, now: clock() },
     );
     if (body.dryRun) return reply.code(200).send({ dryRun: true, because: plan.because });
     const job = runner.start(
-      { machineId: machine.id, workflow: workflow.name, bootenv: body.bootenv, params: body.params ?? {}, plan: workflow.stages, createdBy: request.operator, idempotencyKey: body.idempotencyKey },
+      {
+        machineId: machine.id,
+        workflow: workflow.name,
+        bootenv: body.bootenv,
+        params: body.params ?? {},
+        plan: workflow.stages,
+        createdBy: request.operator,
+        idempotencyKey: body.idempotencyKey,
+      },
       { opensTicket: plan.opensTicket, restart: true },
     );
     return reply.code(202).send({ job: showJob(job), because: plan.because });
@@ -150,9 +215,18 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
     const machine = named(request.params.name);
     const workflow = library().workflow('discover');
     if (!workflow) throw new AppError('bad-content', 'there is no workflow discover');
-    planJob({ workflow, params: {}, expect: {} }, { machine, running: jobs.runningOf(machine.id), declarations: library().content.params, now: clock() });
+    planJob(
+      { workflow, params: {}, expect: {} },
+      { machine, running: jobs.runningOf(machine.id), declarations: library().content.params, now: clock() },
+    );
     const job = runner.start(
-      { machineId: machine.id, workflow: workflow.name, params: {}, plan: workflow.stages, createdBy: request.operator },
+      {
+        machineId: machine.id,
+        workflow: workflow.name,
+        params: {},
+        plan: workflow.stages,
+        createdBy: request.operator,
+      },
       { opensTicket: false, restart: true },
     );
     return reply.code(202).send({ job: showJob(job) });
@@ -187,12 +261,21 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
       await bmc.setPower(action);
       const wanted = action === 'off' ? 'off' : 'on';
       // a soft-off is the operating system's to follow, in its own time
-      const verdict = action === 'soft' ? { reached: true as const } : await verifyPower(bmc, wanted, { withinMs: VERIFY_MS, clock });
+      const verdict =
+        action === 'soft' ? { reached: true as const } : await verifyPower(bmc, wanted, { withinMs: VERIFY_MS, clock });
       if (!verdict.reached) throw new AppError('bmc-failed', verdict.because);
-      events.emit({ kind: 'power.command', text: `power ${action}, asked by ${request.operator}`, machineId: machine.id });
+      events.emit({
+        kind: 'power.command',
+        text: `power ${action}, asked by ${request.operator}`,
+        machineId: machine.id,
+      });
       return { power: action === 'soft' ? await bmc.powerState() : wanted };
     } catch (error) {
-      events.emit({ kind: 'power.failed', text: `power ${action} failed: ${(error as Error).message}`, machineId: machine.id });
+      events.emit({
+        kind: 'power.failed',
+        text: `power ${action} failed: ${(error as Error).message}`,
+        machineId: machine.id,
+      });
       throw bmcFailure(error);
     } finally {
       await bmc.close();
@@ -208,14 +291,26 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
 
   function showJob(job: Job) {
     const declarations = library().content.params;
-    const params = Object.fromEntries(Object.entries(job.params).map(([name, value]) => [name, declarations[name]?.secret ? '(secret)' : value]));
-    return { ...job, params, plan: job.plan.map((stage) => stage.name), stageName: currentStage(job)?.name ?? job.state };
+    const params = Object.fromEntries(
+      Object.entries(job.params).map(([name, value]) => [name, declarations[name]?.secret ? '(secret)' : value]),
+    );
+    return {
+      ...job,
+      params,
+      plan: job.plan.map((stage) => stage.name),
+      stageName: currentStage(job)?.name ?? job.state,
+    };
   }
 
   function checkMachineParams(params: Record<string, unknown>): void {
     const declarations = library().content.params;
     const [unknown] = unknownParams(params, declarations);
-    if (unknown !== undefined) throw new AppError('bad-param', `there is no param ${unknown}`, `there are: ${Object.keys(declarations).join(', ')}`);
+    if (unknown !== undefined)
+      throw new AppError(
+        'bad-param',
+        `there is no param ${unknown}`,
+        `there are: ${Object.keys(declarations).join(', ')}`,
+      );
     for (const [name, value] of Object.entries(params)) {
       const declaration = declarations[name];
       const problem = declaration && checkParam(declaration, value);
@@ -226,7 +321,12 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
 
 /** Locked machines refuse whatever would disturb what runs on them. */
 function refuseLocked(machine: Machine): void {
-  if (machine.locked) throw new AppError('machine-locked', `${machine.name} is locked`, `unlock it with: firstlight unlock ${machine.name}`);
+  if (machine.locked)
+    throw new AppError(
+      'machine-locked',
+      `${machine.name} is locked`,
+      `unlock it with: firstlight unlock ${machine.name}`,
+    );
 }
 
 function bmcFailure(error: unknown): unknown {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import { cidrToText, parseIpv4, parseMac } from '../wire/address.ts';
-import { AppError } from '../model/errors.ts';
 import { isOnSubnet } from '../dhcp/lease.ts';
+import { AppError } from '../model/errors.ts';
+import { cidrToText, parseIpv4, parseMac } from '../wire/address.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 const Reservation = Type.Object({ mac: Type.String(), address: Type.String() }, { additionalProperties: false });
@@ -30,9 +30,13 @@ export function addNetworkRoutes(app: Api, options: ApiOptions): void {
     return reply.code(201).send({ mac, address, subnet: subnet.name });
   });
 
-  app.delete('/api/v1/reservations/:mac', { schema: { params: Type.Object({ mac: Type.String() }) } }, (request, reply) => {
-    const mac = parseMac(request.params.mac);
-    if (!network.removeReservation(mac)) throw new AppError('not-found', `${mac} has no reservation`);
-    return reply.code(204).send();
-  });
+  app.delete(
+    '/api/v1/reservations/:mac',
+    { schema: { params: Type.Object({ mac: Type.String() }) } },
+    (request, reply) => {
+      const mac = parseMac(request.params.mac);
+      if (!network.removeReservation(mac)) throw new AppError('not-found', `${mac} has no reservation`);
+      return reply.code(204).send();
+    },
+  );
 }

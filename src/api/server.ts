@@ -1,6 +1,5 @@
-import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { WireError } from '../wire/bytes.ts';
 import type { Library } from '../boot/library.ts';
 import type { Events } from '../events.ts';
 import type { Explain } from '../explain.ts';
@@ -12,6 +11,7 @@ import type { Jobs } from '../store/jobs.ts';
 import type { Machines } from '../store/machines.ts';
 import type { Network } from '../store/network.ts';
 import type { Tokens } from '../store/tokens.ts';
+import { WireError } from '../wire/bytes.ts';
 import type { Discovery } from '../workflow/discovery.ts';
 import type { Runner } from '../workflow/runner.ts';
 import { addContentRoutes } from './content.ts';
@@ -56,7 +56,13 @@ declare module 'fastify' {
 }
 
 /** The operator's API: parses, calls one function, answers. Every route below /api needs a token. */
-export async function createApi(options: ApiOptions): Promise<{ listen(at: { host: string; port: number }): Promise<void>; close(): Promise<void>; inject: Api['inject'] }> {
+export async function createApi(
+  options: ApiOptions,
+): Promise<{
+  listen(at: { host: string; port: number }): Promise<void>;
+  close(): Promise<void>;
+  inject: Api['inject'];
+}> {
   const app: Api = Fastify({
     forceCloseConnections: true,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: 'array', allErrors: false } },
@@ -67,18 +73,28 @@ export async function createApi(options: ApiOptions): Promise<{ listen(at: { hos
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
     const operator = token === undefined ? undefined : options.tokens.owner(token);
     if (!operator)
-      throw new AppError('unauthorized', token === undefined ? 'this needs a token' : 'this token is not known here', 'send the header: Authorization: Bearer TOKEN');
+      throw new AppError(
+        'unauthorized',
+        token === undefined ? 'this needs a token' : 'this token is not known here',
+        'send the header: Authorization: Bearer TOKEN',
+      );
     request.operator = operator;
   });
   app.setErrorHandler((error, request, reply) => {
-    if (error instanceof AppError) return reply.code(error.status).send({ code: error.code, error: error.message, ...(error.next ? { next: error.next } : {}) });
+    if (error instanceof AppError)
+      return reply
+        .code(error.status)
+        .send({ code: error.code, error: error.message, ...(error.next ? { next: error.next } : {}) });
     if (error instanceof WireError) return reply.code(400).send({ code: 'bad-request', error: error.message });
     const { validation, statusCode, message } = error as { validation?: unknown; statusCode?: number; message: string };
-    if (validation || (statusCode !== undefined && statusCode < 500)) return reply.code(statusCode ?? 400).send({ code: 'bad-request', error: message });
+    if (validation || (statusCode !== undefined && statusCode < 500))
+      return reply.code(statusCode ?? 400).send({ code: 'bad-request', error: message });
     console.error(`API ${request.method} ${request.url}: ${(error as Error).stack ?? message}`);
     return reply.code(500).send({ code: 'internal', error: 'internal error, see the log of the appliance' });
   });
-  app.setNotFoundHandler((request, reply) => reply.code(404).send({ code: 'not-found', error: `there is no ${request.method} ${request.url}` }));
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send({ code: 'not-found', error: `there is no ${request.method} ${request.url}` }),
+  );
 
   addMachineRoutes(app, options);
   addNetworkRoutes(app, options);
@@ -94,7 +110,9 @@ export async function createApi(options: ApiOptions): Promise<{ listen(at: { hos
       } catch (error) {
         if ((error as { code?: string }).code !== 'EADDRINUSE') throw error;
         const { findHolder } = await import('../sockets.ts');
-        throw new Error(`cannot listen on ${at.host}:${at.port} for the page and API: the port is taken by ${findHolder(at.port) ?? 'another process'}; choose another with --api`);
+        throw new Error(
+          `cannot listen on ${at.host}:${at.port} for the page and API: the port is taken by ${findHolder(at.port) ?? 'another process'}; choose another with --api`,
+        );
       }
     },
     close: () => app.close(),

@@ -1,10 +1,10 @@
-import { cidrNetmask, type Ipv4, type Mac } from '../wire/address.ts';
 import type { Bootenv } from '../model/bootenv.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Subnet } from '../model/network.ts';
 import type { EffectiveParam } from '../model/params.ts';
 import { describeReasons, type Reason } from '../model/reason.ts';
 import type { Arrival } from '../model/view.ts';
+import { cidrNetmask, type Ipv4, type Mac } from '../wire/address.ts';
 import { MIRROR_PATH, runUrl } from './paths.ts';
 import type { TemplateData } from './render.ts';
 
@@ -56,7 +56,10 @@ export function templateContext(parts: ContextParts): TemplateData {
 
 /** Text that goes onto a machine's screen through an iPXE script: one line of ASCII without iPXE's own signs. */
 export function screenText(text: string): string {
-  return text.replace(/[^\x20-\x7e]+/g, ' ').replace(/[${}|&#;\\"']/g, '').slice(0, 160);
+  return text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .replace(/[${}|&#;\\"']/g, '')
+    .slice(0, 160);
 }
 
 /** The reasons as lines for the screen. */

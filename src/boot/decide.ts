@@ -26,8 +26,14 @@ export function decideBoot(view: BootView, now: Instant): BootDecision {
 
   if (!machine || machine.state === 'new') return decideUnknown(view);
   if (machine.state === 'ready' && !holdsSystem(view))
-    return boot(view, 'scout', { rule: 'ready', text: `${machine.name} is ready, its disks are empty: the scout waits for work` });
-  return local({ rule: `state-${machine.state}`, text: `${machine.name} is ${machine.state} and no job asks for another boot` });
+    return boot(view, 'scout', {
+      rule: 'ready',
+      text: `${machine.name} is ready, its disks are empty: the scout waits for work`,
+    });
+  return local({
+    rule: `state-${machine.state}`,
+    text: `${machine.name} is ${machine.state} and no job asks for another boot`,
+  });
 }
 
 /** A machine in a job boots what the job's stage says. */
@@ -52,7 +58,8 @@ function decideInstall(view: BootView, job: Job, bootenv: Bootenv, why: Reason, 
     because: [why, { rule, text, ref: ticket ? `ticket ${ticket.id}` : `job ${job.id}` }],
     ...(failJob ? { failJob } : {}),
   });
-  if (machine?.locked) return refuse('locked', `${machine.name} is locked`, `${machine.name} was locked while it was to be installed`);
+  if (machine?.locked)
+    return refuse('locked', `${machine.name} is locked`, `${machine.name} was locked while it was to be installed`);
   if (!ticket || ticket.closedAt !== undefined)
     return refuse('ticket-closed', `no open install ticket${ticket?.closedWhy ? ` (${ticket.closedWhy})` : ''}`);
   if (ticket.expiresAt <= now)
@@ -81,7 +88,11 @@ function decideInstall(view: BootView, job: Job, bootenv: Bootenv, why: Reason, 
 /** Machines that nobody has accepted boot the scout or their disk, as the setting says, and nothing else. */
 function decideUnknown(view: BootView): BootDecision {
   const who = view.machine ? `${view.machine.name} is not accepted yet` : `${view.mac} is unknown`;
-  const why: Reason = { rule: 'unknown', text: `${who}; such machines boot ${view.unknownBoots}`, ref: 'setting unknown' };
+  const why: Reason = {
+    rule: 'unknown',
+    text: `${who}; such machines boot ${view.unknownBoots}`,
+    ref: 'setting unknown',
+  };
   return view.unknownBoots === 'scout' ? boot(view, 'scout', why) : local(why);
 }
 
@@ -95,7 +106,8 @@ function holdsSystem(view: BootView): boolean {
 function boot(view: BootView, name: string, why: Reason): BootDecision {
   const offered = view.bootenv(name);
   if (!offered) return local(why, { rule: 'no-such-bootenv', text: `there is no bootenv ${name}` });
-  if (offered.missing) return local(why, { rule: 'bootenv-unavailable', text: `bootenv ${name} cannot be booted: ${offered.missing}` });
+  if (offered.missing)
+    return local(why, { rule: 'bootenv-unavailable', text: `bootenv ${name} cannot be booted: ${offered.missing}` });
   const kernelOf = offered.bootenv.boots ? view.bootenv(offered.bootenv.boots) : offered;
   if (!kernelOf || kernelOf.missing)
     return local(why, {

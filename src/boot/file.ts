@@ -21,7 +21,14 @@ export function decideFile(path: BootPath, view: BootView, now: Instant): FileDe
     case 'script':
       return { kind: 'script', boot, because: boot.because };
     case 'local':
-      return { kind: 'declined', boot, because: [...boot.because, { rule: 'local-file', text: 'this file is answered with an error so that the firmware goes on to the disk' }] };
+      return {
+        kind: 'declined',
+        boot,
+        because: [
+          ...boot.because,
+          { rule: 'local-file', text: 'this file is answered with an error so that the firmware goes on to the disk' },
+        ],
+      };
     case 'loader':
       if (boot.kind === 'local') return { kind: 'declined', boot, because: boot.because };
       return { kind: 'loader', file: path.file, boot, because: boot.because };
@@ -34,7 +41,12 @@ export function decideFile(path: BootPath, view: BootView, now: Instant): FileDe
 function decideAsset(name: string, file: string, view: BootView, boot: BootDecision): FileDecision {
   const offered = view.bootenv(name);
   if (!offered)
-    return { kind: 'refused', code: 'not-found', boot, because: [{ rule: 'no-such-bootenv', text: `there is no bootenv ${name}` }] };
+    return {
+      kind: 'refused',
+      code: 'not-found',
+      boot,
+      because: [{ rule: 'no-such-bootenv', text: `there is no bootenv ${name}` }],
+    };
   const isWanted = boot.kind === 'bootenv' && (boot.bootenv.name === name || boot.kernelOf.name === name);
   if (isWanted || offered.bootenv.kind === 'scout')
     return { kind: 'asset', bootenv: offered.bootenv, file, boot, because: boot.because };

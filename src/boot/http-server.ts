@@ -1,13 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import type { Ipv4, Mac } from '../wire/address.ts';
 import type { Events } from '../events.ts';
 import type { Arrival } from '../model/view.ts';
+import type { Ipv4, Mac } from '../wire/address.ts';
 import type { BootFile } from './boot-file.ts';
 import type { BootFiles } from './open.ts';
 
 /** A part of the machine-facing tree that is not boot files: what runs on machines, and the mirror. */
-export type HttpRoute = { prefix: string; handle: (request: IncomingMessage, response: ServerResponse, path: string, arrival: Arrival) => Promise<void> };
+export type HttpRoute = {
+  prefix: string;
+  handle: (request: IncomingMessage, response: ServerResponse, path: string, arrival: Arrival) => Promise<void>;
+};
 
 export type BootHttpOptions = {
   listenFd: number;
@@ -22,7 +25,12 @@ export type BootHttpOptions = {
  * match by case (boot-protocols 4). Firmware speaks strangely: no Host header, absolute URLs, HTTP/1.0.
  */
 export function createBootHttpServer(options: BootHttpOptions): Server {
-  const server = createServer({ requireHostHeader: false, keepAliveTimeout: 65_000, headersTimeout: 66_000, requestTimeout: 0 });
+  const server = createServer({
+    requireHostHeader: false,
+    keepAliveTimeout: 65_000,
+    headersTimeout: 66_000,
+    requestTimeout: 0,
+  });
   server.on('request', (request, response) => {
     handle(options, request, response).catch((error: unknown) => {
       if (!response.headersSent) answer(response, 500, 'internal error, see the log of the appliance');
@@ -42,16 +50,24 @@ async function handle(options: BootHttpOptions, request: IncomingMessage, respon
   if (path === undefined) return answer(response, 400, 'this is not a path');
   const route = options.routes.find((one) => path.startsWith(one.prefix));
   if (route) return route.handle(request, response, path.slice(route.prefix.length), options.arrival);
-  if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, `${request.method} is not for this path`);
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return answer(response, 405, `${request.method} is not for this path`);
 
   const isProbe = request.method === 'HEAD';
   const from = (request.socket.remoteAddress ?? '0.0.0.0').replace(/^::ffff:/, '') as Ipv4;
   const opened = await options.files.open({ name: path, from, arrival: options.arrival, by: 'HTTP', isProbe });
-  if (opened.file.kind === 'refused') return answer(response, opened.file.code === 'forbidden' ? 403 : 404, opened.file.text);
+  if (opened.file.kind === 'refused')
+    return answer(response, opened.file.code === 'forbidden' ? 403 : 404, opened.file.text);
   await sendFile(options, request, response, opened.file, opened.mac);
 }
 
-async function sendFile(options: BootHttpOptions, request: IncomingMessage, response: ServerResponse, file: BootFile, mac: Mac | undefined): Promise<void> {
+async function sendFile(
+  options: BootHttpOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  file: BootFile,
+  mac: Mac | undefined,
+): Promise<void> {
   const started = Date.now();
   try {
     const range = chooseRange(request, file);
@@ -77,18 +93,28 @@ async function sendFile(options: BootHttpOptions, request: IncomingMessage, resp
       await pipeline(file.openRange(start, end), response);
     } catch (error) {
       if (!isGone(error)) throw error;
-      if (mac) options.events.emit({ kind: 'file.failed', text: `${file.name} by HTTP broke off: the machine closed the connection`, mac, data });
+      if (mac)
+        options.events.emit({
+          kind: 'file.failed',
+          text: `${file.name} by HTTP broke off: the machine closed the connection`,
+          mac,
+          data,
+        });
       return;
     }
     data.ms = Date.now() - started;
-    if (mac && start === 0) options.events.emit({ kind: 'file.served', text: `${file.name}, ${formatBytes(end)} by HTTP`, mac, data });
+    if (mac && start === 0)
+      options.events.emit({ kind: 'file.served', text: `${file.name}, ${formatBytes(end)} by HTTP`, mac, data });
   } finally {
     await file.close();
   }
 }
 
 /** A single `bytes=` range, when its conditions hold; undefined for the whole file. RFC 9110 14. */
-function chooseRange(request: IncomingMessage, file: BootFile): { start: number; end: number } | 'unsatisfiable' | undefined {
+function chooseRange(
+  request: IncomingMessage,
+  file: BootFile,
+): { start: number; end: number } | 'unsatisfiable' | undefined {
   const header = request.headers.range;
   if (header === undefined) return undefined;
   const ifRange = request.headers['if-range'];
@@ -119,13 +145,21 @@ function requestedPath(url: string): string | undefined {
 /** A short text answer with its length, as firmware needs it. */
 export function answer(response: ServerResponse, status: number, text: string): void {
   const body = `${text}\n`;
-  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(body) });
+  response.writeHead(status, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+  });
   response.end(body);
 }
 
 function isGone(error: unknown): boolean {
   const code = (error as { code?: string }).code;
-  return code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ECONNRESET' || code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED';
+  return (
+    code === 'ERR_STREAM_PREMATURE_CLOSE' ||
+    code === 'ECONNRESET' ||
+    code === 'EPIPE' ||
+    code === 'ERR_STREAM_DESTROYED'
+  );
 }
 
 /** `12.3 MB`, for people. */

@@ -1,6 +1,6 @@
 import { assetName, type Bootenv } from '../model/bootenv.ts';
-import type { Workflow } from '../model/workflow.ts';
 import type { OfferedBootenv } from '../model/view.ts';
+import type { Workflow } from '../model/workflow.ts';
 import { ACTIONS } from '../model/workflow.ts';
 import type { Asset, Assets } from '../store/assets.ts';
 import type { Content, ContentProblem } from '../store/content.ts';
@@ -18,7 +18,11 @@ export type Library = {
 };
 
 /** The scripts that iPXE is given; they have to be there. */
-export const IPXE_TEMPLATES = { boot: 'ipxe/boot.ipxe.hbs', local: 'ipxe/local.ipxe.hbs', refused: 'ipxe/refused.ipxe.hbs' } as const;
+export const IPXE_TEMPLATES = {
+  boot: 'ipxe/boot.ipxe.hbs',
+  local: 'ipxe/local.ipxe.hbs',
+  refused: 'ipxe/refused.ipxe.hbs',
+} as const;
 
 /** Join content and assets into a library. Everything wrong is in `problems`; a template that is wrong leaves none of them. */
 export function openLibrary(content: Content, assets: Assets): { library?: Library; problems: ContentProblem[] } {
@@ -69,13 +73,15 @@ function checkBootenv(bootenv: Bootenv, content: Content, templates: Templates):
   const problems: ContentProblem[] = [];
   const declared = new Set(bootenv.params ?? []);
   for (const param of declared)
-    if (!content.params[param]) problems.push({ file, field: 'params', problem: `${param} is not declared in workflows/params.yaml` });
+    if (!content.params[param])
+      problems.push({ file, field: 'params', problem: `${param} is not declared in workflows/params.yaml` });
   const used = Object.entries(bootenv.files ?? {}).map(([name, template]) => ({ field: `files.${name}`, template }));
   if (bootenv.task) used.push({ field: 'task', template: bootenv.task });
   for (const { field, template } of used) {
     if (!templates.has(template)) problems.push({ file, field, problem: `there is no templates/${template}` });
     for (const param of templates.paramsOf(template))
-      if (!declared.has(param)) problems.push({ file, field: 'params', problem: `lacks ${param}, which templates/${template} uses` });
+      if (!declared.has(param))
+        problems.push({ file, field: 'params', problem: `lacks ${param}, which templates/${template} uses` });
   }
   if (bootenv.boots !== undefined && !content.bootenvs.get(bootenv.boots)?.arch)
     problems.push({ file, field: 'boots', problem: `there is no bootenv ${bootenv.boots} with a kernel` });
@@ -84,7 +90,8 @@ function checkBootenv(bootenv: Bootenv, content: Content, templates: Templates):
     problems.push({ file, field: 'arch', problem: `a bootenv of kind ${bootenv.kind} needs a kernel` });
   const names = assetPaths(bootenv).map(assetName);
   for (const name of names)
-    if (names.indexOf(name) !== names.lastIndexOf(name)) problems.push({ file, problem: `has two files named ${name}` });
+    if (names.indexOf(name) !== names.lastIndexOf(name))
+      problems.push({ file, problem: `has two files named ${name}` });
   return problems;
 }
 

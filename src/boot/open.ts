@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Ipv4, Mac } from '../wire/address.ts';
 import type { Events } from '../events.ts';
 import { AppError } from '../model/errors.ts';
 import type { EventKind } from '../model/event.ts';
@@ -12,6 +11,7 @@ import type { Jobs } from '../store/jobs.ts';
 import type { Machines } from '../store/machines.ts';
 import type { Network } from '../store/network.ts';
 import { bootView } from '../store/views.ts';
+import type { Ipv4, Mac } from '../wire/address.ts';
 import { type BootFile, type BootRefusal, diskBootFile, textBootFile } from './boot-file.ts';
 import type { ContextParts } from './context.ts';
 import type { BootDecision } from './decide.ts';
@@ -69,12 +69,15 @@ export function createBootFiles(options: BootFilesOptions) {
     }
     const mac = path.mac ?? network.macAt(request.from);
     if (!mac) {
-      const because = [{ rule: 'unknown-sender', text: `${request.from} has no lease here, so nobody can tell which machine asks` }];
+      const because = [
+        { rule: 'unknown-sender', text: `${request.from} has no lease here, so nobody can tell which machine asks` },
+      ];
       return refuse(request, undefined, 'not-found', because);
     }
     const view = bootView(machines, jobs, settings, (name) => options.library().offered(name), mac);
     const decision = decideFile(path, view, clock());
-    if (decision.boot.kind === 'local' && decision.boot.failJob && view.job) options.failJob(view.job.id, decision.boot.failJob);
+    if (decision.boot.kind === 'local' && decision.boot.failJob && view.job)
+      options.failJob(view.job.id, decision.boot.failJob);
     switch (decision.kind) {
       case 'script':
         return openScript(request, mac, decision.boot);
@@ -90,9 +93,15 @@ export function createBootFiles(options: BootFilesOptions) {
     }
   }
 
-  function refuse(request: FileRequest, mac: Mac | undefined, code: BootRefusal['code'], because: Reason[]): OpenedFile {
+  function refuse(
+    request: FileRequest,
+    mac: Mac | undefined,
+    code: BootRefusal['code'],
+    because: Reason[],
+  ): OpenedFile {
     const kind: EventKind = code === 'declined' ? 'file.declined' : 'file.refused';
-    const text = code === 'declined' ? 'told to boot its own disk' : `${request.name} refused: ${describeReasons(because)}`;
+    const text =
+      code === 'declined' ? 'told to boot its own disk' : `${request.name} refused: ${describeReasons(because)}`;
     // a stranger's wrong names are the network's noise, not anybody's history
     if (mac) events.emit({ kind, text, mac, because, data: { name: request.name, by: request.by } });
     return { file: { kind: 'refused', code, text: describeReasons(because) }, mac, because };
@@ -104,7 +113,12 @@ export function createBootFiles(options: BootFilesOptions) {
 
   async function openAsset(decision: FileDecision & { kind: 'asset' }): Promise<BootFile | BootRefusal> {
     const asset = options.library().asset(decision.bootenv, decision.file);
-    if (!asset) return { kind: 'refused', code: 'not-found', text: `${decision.bootenv.name} has no file ${decision.file} that can be served` };
+    if (!asset)
+      return {
+        kind: 'refused',
+        code: 'not-found',
+        text: `${decision.bootenv.name} has no file ${decision.file} that can be served`,
+      };
     return diskBootFile(asset.name, asset.path, contentType(asset.name), { etag: `"${asset.sha256.slice(0, 32)}"` });
   }
 
@@ -114,7 +128,8 @@ export function createBootFiles(options: BootFilesOptions) {
       const machine = machines.byMac(mac) ?? options.recordMachine(mac);
       const view = bootView(machines, jobs, settings, (name) => options.library().offered(name), mac);
       const parts = contextOf(mac, request.arrival, view);
-      if (!request.isProbe) machines.setBoot(machine.id, machine.boot, boot.kind === 'local' ? 'local' : 'script', clock());
+      if (!request.isProbe)
+        machines.setBoot(machine.id, machine.boot, boot.kind === 'local' ? 'local' : 'script', clock());
       const text = renderOrRefuse(parts, boot, view, request);
       return { file: textBootFile(SCRIPT_FILE, text, 'text/plain'), mac, because: boot.because };
     });
@@ -135,7 +150,11 @@ export function createBootFiles(options: BootFilesOptions) {
       return text;
     } catch (error) {
       if (!(error instanceof TemplateError) && !(error instanceof AppError)) throw error;
-      events.emit({ kind: 'file.refused', text: `the boot script cannot be rendered: ${error.message}`, mac: parts.mac });
+      events.emit({
+        kind: 'file.refused',
+        text: `the boot script cannot be rendered: ${error.message}`,
+        mac: parts.mac,
+      });
       return renderRefusal(options.library(), parts, boot, error.message);
     }
   }
@@ -171,4 +190,3 @@ export function missingLoaders(folder: string, files: readonly string[]): string
 function contentType(name: string): string {
   return CONTENT_TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
 }
-

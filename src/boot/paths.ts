@@ -39,7 +39,10 @@ export function bootUrl(base: string, path: BootPath): string {
 
 /** What a requested name means; undefined when it is none of ours. Backslashes and extra slashes are forgiven (WDS, iPXE). */
 export function parseBootPath(name: string): BootPath | undefined {
-  const parts = name.replaceAll('\\', '/').split('/').filter((part) => part !== '');
+  const parts = name
+    .replaceAll('\\', '/')
+    .split('/')
+    .filter((part) => part !== '');
   if (parts.some((part) => part === '.' || part === '..' || part.includes('\0'))) return undefined;
   if (parts.length === 1 && parts[0] === AUTOEXEC_FILE) return { kind: 'script' };
   const [root, key, ...rest] = parts;

@@ -94,7 +94,8 @@ export function compileTemplates(sources: ReadonlyMap<string, string>): Template
   engine.registerHelper(NEED, (value: unknown, path: string, place: string) => need(value, path, place));
   engine.registerHelper(TEXT, (value: unknown, path: string, place: string) => {
     const given = need(value, path, place);
-    if (typeof given === 'object') throw placed(place, `${path} is ${Array.isArray(given) ? 'a list' : 'an object'}, not a text`);
+    if (typeof given === 'object')
+      throw placed(place, `${path} is ${Array.isArray(given) ? 'a list' : 'an object'}, not a text`);
     return String(given);
   });
   for (const [name, helper] of Object.entries(HELPERS))
@@ -119,7 +120,12 @@ export function compileTemplates(sources: ReadonlyMap<string, string>): Template
   }
   const texts = new Map<string, HandlebarsTemplateDelegate>();
 
-  function run(template: HandlebarsTemplateDelegate, name: string, data: TemplateData, assets: HelperCall['assets']): string {
+  function run(
+    template: HandlebarsTemplateDelegate,
+    name: string,
+    data: TemplateData,
+    assets: HelperCall['assets'],
+  ): string {
     current = { template: name, assets };
     try {
       return template(data);
@@ -180,7 +186,9 @@ function need(value: unknown, path: string, place: string): unknown {
 
 function placed(place: string, problem: string): TemplateError {
   const at = place.lastIndexOf(':');
-  return at < 0 ? new TemplateError(place, undefined, problem) : new TemplateError(place.slice(0, at), Number(place.slice(at + 1)), problem);
+  return at < 0
+    ? new TemplateError(place, undefined, problem)
+    : new TemplateError(place.slice(0, at), Number(place.slice(at + 1)), problem);
 }
 
 type Use = { params: Set<string>; partials: Set<string> };
@@ -198,7 +206,11 @@ function prepare(
     ast = engine.parse(source);
   } catch (error) {
     const line = /line (\d+)/.exec((error as Error).message)?.[1];
-    throw new TemplateError(name, line ? Number(line) : undefined, `cannot be parsed: ${(error as Error).message.split('\n').join(' ')}`);
+    throw new TemplateError(
+      name,
+      line ? Number(line) : undefined,
+      `cannot be parsed: ${(error as Error).message.split('\n').join(' ')}`,
+    );
   }
   const use: Use = { params: new Set(), partials: new Set() };
   visitBlock(ast as unknown as Node, 0);
@@ -291,14 +303,24 @@ function prepare(
     const shape = head === undefined ? undefined : SHAPE[head];
     if (shape === undefined) {
       if (depth > 0) return; // a name of the item; whether it is there is seen when it is rendered
-      refuse(node, `there is no ${original}; templates see ${Object.keys(SHAPE).filter((one) => one !== 'screen').join(', ')}`);
+      refuse(
+        node,
+        `there is no ${original}; templates see ${Object.keys(SHAPE)
+          .filter((one) => one !== 'screen')
+          .join(', ')}`,
+      );
     }
     if (head === 'params' && second !== undefined) use.params.add(second);
-    if (shape !== '*' && second !== undefined && !shape.includes(second)) refuse(node, `there is no ${original}; ${head} has ${shape.join(', ')}`);
+    if (shape !== '*' && second !== undefined && !shape.includes(second))
+      refuse(node, `there is no ${original}; ${head} has ${shape.join(', ')}`);
   }
 
   function isHelper(path: Node): boolean {
-    return path.type === 'PathExpression' && (path.parts as string[]).length === 1 && HELPERS[path.original as string] !== undefined;
+    return (
+      path.type === 'PathExpression' &&
+      (path.parts as string[]).length === 1 &&
+      HELPERS[path.original as string] !== undefined
+    );
   }
 
   function literal(node: Node, value: string): Node {
@@ -310,6 +332,13 @@ function prepare(
   }
 
   function helperPath(node: Node, helper: string): Node {
-    return { type: 'PathExpression', loc: node.loc, data: false, depth: 0, parts: [helper], original: helper } as unknown as Node;
+    return {
+      type: 'PathExpression',
+      loc: node.loc,
+      data: false,
+      depth: 0,
+      parts: [helper],
+      original: helper,
+    } as unknown as Node;
   }
 }

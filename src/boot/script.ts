@@ -11,9 +11,16 @@ import { TemplateError } from './render.ts';
  * The iPXE script for what was decided, with the machine's name, what comes next and why for its screen. `token` is what the
  * booted system will talk to us with. Throws TemplateError or AppError when the content is wrong.
  */
-export function renderScript(library: Library, parts: ContextParts, boot: BootDecision, view: BootView, token: string): string {
+export function renderScript(
+  library: Library,
+  parts: ContextParts,
+  boot: BootDecision,
+  view: BootView,
+  token: string,
+): string {
   const screen = { machine: screenText(parts.machine?.name ?? parts.mac), because: screenReasons(boot.because) };
-  if (boot.kind === 'local') return library.templates.render(IPXE_TEMPLATES.local, { ...templateContext(parts), screen });
+  if (boot.kind === 'local')
+    return library.templates.render(IPXE_TEMPLATES.local, { ...templateContext(parts), screen });
 
   const { bootenv, kernelOf } = boot;
   const origin = `bootenvs/${kernelOf.name}.yaml`;
@@ -55,7 +62,9 @@ export function renderRefusal(library: Library, parts: ContextParts, boot: BootD
 }
 
 /** Where a machine's params come from, the strongest first. */
-export function paramSources(view: Pick<BootView, 'job' | 'machine'>): { name: string; values: Record<string, unknown> }[] {
+export function paramSources(
+  view: Pick<BootView, 'job' | 'machine'>,
+): { name: string; values: Record<string, unknown> }[] {
   return [
     ...(view.job ? [{ name: `job ${view.job.id}`, values: view.job.params }] : []),
     ...(view.machine ? [{ name: `machine ${view.machine.name}`, values: view.machine.params }] : []),

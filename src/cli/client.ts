@@ -14,7 +14,16 @@ export type Client = {
   stream(path: string, onEvent: (event: StreamedEvent) => boolean): Promise<void>;
 };
 
-export type StreamedEvent = { id: number; at: number; kind: string; text: string; machine?: string; boot?: number; because?: { text: string }[]; data?: Record<string, unknown> };
+export type StreamedEvent = {
+  id: number;
+  at: number;
+  kind: string;
+  text: string;
+  machine?: string;
+  boot?: number;
+  because?: { text: string }[];
+  data?: Record<string, unknown>;
+};
 
 /** Where the first start of an appliance leaves the URL and token for the CLI of the same host. */
 export const CREDENTIALS_FILE = join(homedir(), '.config', 'firstlight', 'credentials.json');
@@ -26,14 +35,23 @@ export function openClient(): Client {
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(`${url}${path}`, { ...init, headers: { Authorization: `Bearer ${token}`, ...(init.body ? { 'Content-Type': 'application/json' } : {}) } });
+      response = await fetch(`${url}${path}`, {
+        ...init,
+        headers: { Authorization: `Bearer ${token}`, ...(init.body ? { 'Content-Type': 'application/json' } : {}) },
+      });
     } catch (error) {
       const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).message;
-      throw new CliError(`no Firstlight answers at ${url} (${cause}): start one with scripts/up, or name another with FIRSTLIGHT_URL`);
+      throw new CliError(
+        `no Firstlight answers at ${url} (${cause}): start one with scripts/up, or name another with FIRSTLIGHT_URL`,
+      );
     }
     if (response.ok) return response;
     const problem = (await response.json().catch(() => ({}))) as { error?: string; next?: string };
-    throw new CliError([problem.error ?? `${url}${path} answers ${response.status}`, problem.next].filter((part) => part !== undefined).join('\n  '));
+    throw new CliError(
+      [problem.error ?? `${url}${path} answers ${response.status}`, problem.next]
+        .filter((part) => part !== undefined)
+        .join('\n  '),
+    );
   }
 
   return {
@@ -47,7 +65,9 @@ export function openClient(): Client {
       for (;;) {
         try {
           const joint = path.includes('?') ? '&' : '?';
-          const response = await request(last === undefined ? path : `${path.replace(/([?&])after=\d+&?/, '$1')}${joint}after=${last}`);
+          const response = await request(
+            last === undefined ? path : `${path.replace(/([?&])after=\d+&?/, '$1')}${joint}after=${last}`,
+          );
           for await (const event of readEvents(response)) {
             last = event.id;
             if (onEvent(event)) return;
@@ -79,9 +99,12 @@ async function* readEvents(response: Response): AsyncGenerator<StreamedEvent> {
 function findCredentials(): { url: string; token: string } {
   const fromEnvironment = process.env.FIRSTLIGHT_TOKEN;
   const url = process.env.FIRSTLIGHT_URL;
-  if (fromEnvironment !== undefined) return { url: (url ?? 'http://127.0.0.1:7070').replace(/\/+$/, ''), token: fromEnvironment };
+  if (fromEnvironment !== undefined)
+    return { url: (url ?? 'http://127.0.0.1:7070').replace(/\/+$/, ''), token: fromEnvironment };
   if (!existsSync(CREDENTIALS_FILE))
-    throw new CliError(`no token: set FIRSTLIGHT_TOKEN (and FIRSTLIGHT_URL), or start an appliance here with scripts/up, which leaves one in ${CREDENTIALS_FILE}`);
+    throw new CliError(
+      `no token: set FIRSTLIGHT_TOKEN (and FIRSTLIGHT_URL), or start an appliance here with scripts/up, which leaves one in ${CREDENTIALS_FILE}`,
+    );
   const saved = JSON.parse(readFileSync(CREDENTIALS_FILE, 'utf8')) as { url: string; token: string };
   return { url: (url ?? saved.url).replace(/\/+$/, ''), token: saved.token };
 }

@@ -1,14 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import type { Explanation } from '../explain.ts';
 import type { Bootenv } from '../model/bootenv.ts';
 import type { Machine } from '../model/machine.ts';
 import type { ParamDeclaration } from '../model/params.ts';
-import type { Explanation } from '../explain.ts';
 import { CliError, type Client, openClient, type StreamedEvent } from './client.ts';
 import { ago, table, timelinePrinter } from './print.ts';
 
 type ShownMachine = Machine & { job?: ShownJob };
-type ShownJob = { id: number; workflow: string; bootenv?: string; state: string; stageName: string; why: string; createdBy: string };
+type ShownJob = {
+  id: number;
+  workflow: string;
+  bootenv?: string;
+  state: string;
+  stageName: string;
+  why: string;
+  createdBy: string;
+};
 type ShownBootenv = Pick<Bootenv, 'name' | 'description' | 'kind'> & { missing: string; params: string[] };
 
 const say = (line: string): void => console.log(line);
@@ -26,7 +34,8 @@ program
   .action(async (flags: { json?: boolean }) => {
     const machines = await client().get<ShownMachine[]>('/api/v1/machines');
     if (flags.json) return say(JSON.stringify(machines, null, 2));
-    if (machines.length === 0) return say('no machine yet: power one on, with its firmware set to boot from the network');
+    if (machines.length === 0)
+      return say('no machine yet: power one on, with its firmware set to boot from the network');
     say(
       table(
         ['NAME', 'STATE', 'ADDRESS', 'FIRMWARE', 'BMC', 'MODEL', 'CPUS', 'MEMORY', 'DISKS', 'SEEN', 'STATUS'],
@@ -39,7 +48,9 @@ program
           [machine.inventory?.vendor, machine.inventory?.model].filter((part) => part).join(' ') || '-',
           machine.inventory ? String(machine.inventory.cpu.threads) : '-',
           machine.inventory ? `${(machine.inventory.memoryBytes / 2 ** 30).toFixed(1)} GiB` : '-',
-          machine.inventory ? machine.inventory.disks.map((disk) => `${Math.round(disk.sizeBytes / 1e9)} GB`).join('+') || 'none' : '-',
+          machine.inventory
+            ? machine.inventory.disks.map((disk) => `${Math.round(disk.sizeBytes / 1e9)} GB`).join('+') || 'none'
+            : '-',
           ago(machine.seenAt),
           machine.status,
         ]),
@@ -60,27 +71,55 @@ program
   .option('--bmc-user <user>', 'user of its BMC', 'admin')
   .option('--bmc-password-file <file>', 'file with the password of its BMC (- for standard input)')
   .option('--accepted', 'it may be installed without being accepted first')
-  .action(async (name: string, flags: { mac: string[]; bmc?: string; bmcUser: string; bmcPasswordFile?: string; accepted?: boolean }) => {
-    const bmc = flags.bmc === undefined ? undefined : bmcOf(flags.bmc, flags.bmcUser, flags.bmcPasswordFile);
-    const machine = await client().send<ShownMachine>('POST', '/api/v1/machines', { name, macs: flags.mac, ...(bmc ? { bmc } : {}), ...(flags.accepted ? { accepted: true } : {}) });
-    say(`${machine.name} is entered (${machine.macs.join(', ')})`);
-  });
+  .action(
+    async (
+      name: string,
+      flags: { mac: string[]; bmc?: string; bmcUser: string; bmcPasswordFile?: string; accepted?: boolean },
+    ) => {
+      const bmc = flags.bmc === undefined ? undefined : bmcOf(flags.bmc, flags.bmcUser, flags.bmcPasswordFile);
+      const machine = await client().send<ShownMachine>('POST', '/api/v1/machines', {
+        name,
+        macs: flags.mac,
+        ...(bmc ? { bmc } : {}),
+        ...(flags.accepted ? { accepted: true } : {}),
+      });
+      say(`${machine.name} is entered (${machine.macs.join(', ')})`);
+    },
+  );
 
 program
   .command('accept <machine...>')
   .description('let a discovered machine be installed')
-  .action((names: string[]) => forEach(names, async (name) => `${name} is ${(await client().send<ShownMachine>('POST', `${machinePath(name)}/accept`)).state}`));
+  .action((names: string[]) =>
+    forEach(
+      names,
+      async (name) => `${name} is ${(await client().send<ShownMachine>('POST', `${machinePath(name)}/accept`)).state}`,
+    ),
+  );
 
 program
   .command('ignore <machine...>')
   .description('never boot anything but its disk')
-  .action((names: string[]) => forEach(names, async (name) => `${name} is ${(await client().send<ShownMachine>('POST', `${machinePath(name)}/ignore`)).state}`));
+  .action((names: string[]) =>
+    forEach(
+      names,
+      async (name) => `${name} is ${(await client().send<ShownMachine>('POST', `${machinePath(name)}/ignore`)).state}`,
+    ),
+  );
 
-for (const [verb, locked] of [['lock', true], ['unlock', false]] as const)
+for (const [verb, locked] of [
+  ['lock', true],
+  ['unlock', false],
+] as const)
   program
     .command(`${verb} <machine...>`)
     .description(locked ? 'refuse to install, power off or restart it' : 'take the lock away')
-    .action((names: string[]) => forEach(names, async (name) => { await client().send('PATCH', machinePath(name), { locked }); return `${name} is ${locked ? 'locked' : 'unlocked'}`; }));
+    .action((names: string[]) =>
+      forEach(names, async (name) => {
+        await client().send('PATCH', machinePath(name), { locked });
+        return `${name} is ${locked ? 'locked' : 'unlocked'}`;
+      }),
+    );
 
 program
   .command('set <machine> <param=value...>')
@@ -94,7 +133,12 @@ program
 program
   .command('remove <machine...>')
   .description('forget a machine')
-  .action((names: string[]) => forEach(names, async (name) => { await client().send('DELETE', machinePath(name)); return `${name} is forgotten`; }));
+  .action((names: string[]) =>
+    forEach(names, async (name) => {
+      await client().send('DELETE', machinePath(name));
+      return `${name} is forgotten`;
+    }),
+  );
 
 program
   .command('reimage <machine>')
@@ -107,21 +151,39 @@ program
   .option('--expect-state <state>', 'refuse when the machine is in another state')
   .option('--expect-silent <minutes>', 'refuse when it was seen within this time', integer)
   .option('--idempotency-key <key>', 'asking twice with one key makes one job')
-  .action(async (name: string, flags: { bootenv: string; param?: string[]; watch?: boolean; dryRun?: boolean; expectSerial?: string; expectState?: string; expectSilent?: number; idempotencyKey?: string }) => {
-    const expect = { serial: flags.expectSerial, state: flags.expectState, silentMinutes: flags.expectSilent };
-    const answer = await client().send<{ job?: ShownJob; because: { text: string }[] }>('POST', `${machinePath(name)}/reimage`, {
-      bootenv: flags.bootenv,
-      params: await readParams(flags.param ?? [], false),
-      expect: Object.fromEntries(Object.entries(expect).filter(([, value]) => value !== undefined)),
-      ...(flags.dryRun ? { dryRun: true } : {}),
-      ...(flags.idempotencyKey ? { idempotencyKey: flags.idempotencyKey } : {}),
-    });
-    for (const reason of answer.because) say(`  ${reason.text}`);
-    if (!answer.job) return say(`${name} would be installed with ${flags.bootenv}; nothing was done`);
-    say(`job ${answer.job.id}: ${flags.bootenv} on ${name}`);
-    if (flags.watch) return watchJob(client(), name, answer.job.id);
-    say(`follow it with: firstlight timeline ${name} --follow`);
-  });
+  .action(
+    async (
+      name: string,
+      flags: {
+        bootenv: string;
+        param?: string[];
+        watch?: boolean;
+        dryRun?: boolean;
+        expectSerial?: string;
+        expectState?: string;
+        expectSilent?: number;
+        idempotencyKey?: string;
+      },
+    ) => {
+      const expect = { serial: flags.expectSerial, state: flags.expectState, silentMinutes: flags.expectSilent };
+      const answer = await client().send<{ job?: ShownJob; because: { text: string }[] }>(
+        'POST',
+        `${machinePath(name)}/reimage`,
+        {
+          bootenv: flags.bootenv,
+          params: await readParams(flags.param ?? [], false),
+          expect: Object.fromEntries(Object.entries(expect).filter(([, value]) => value !== undefined)),
+          ...(flags.dryRun ? { dryRun: true } : {}),
+          ...(flags.idempotencyKey ? { idempotencyKey: flags.idempotencyKey } : {}),
+        },
+      );
+      for (const reason of answer.because) say(`  ${reason.text}`);
+      if (!answer.job) return say(`${name} would be installed with ${flags.bootenv}; nothing was done`);
+      say(`job ${answer.job.id}: ${flags.bootenv} on ${name}`);
+      if (flags.watch) return watchJob(client(), name, answer.job.id);
+      say(`follow it with: firstlight timeline ${name} --follow`);
+    },
+  );
 
 program
   .command('discover <machine>')
@@ -154,10 +216,13 @@ program
     const events = await client().get<StreamedEvent[]>(`${machinePath(name)}/timeline?last=${flags.last}${boot}`);
     events.forEach(print);
     if (!flags.follow) return;
-    await client().stream(`/api/v1/events?machine=${encodeURIComponent(name)}&after=${events.at(-1)?.id ?? 0}`, (event) => {
-      print(event);
-      return false;
-    });
+    await client().stream(
+      `/api/v1/events?machine=${encodeURIComponent(name)}&after=${events.at(-1)?.id ?? 0}`,
+      (event) => {
+        print(event);
+        return false;
+      },
+    );
   });
 
 program
@@ -166,13 +231,17 @@ program
   .option('--firmware <kind>', 'bios, uefi or uefi-http; without it, as last seen')
   .option('--interface <name>', 'the served interface it is on')
   .action(async (name: string, flags: { firmware?: string; interface?: string }) => {
-    const query = new URLSearchParams(Object.entries(flags).filter((one): one is [string, string] => one[1] !== undefined));
+    const query = new URLSearchParams(
+      Object.entries(flags).filter((one): one is [string, string] => one[1] !== undefined),
+    );
     const explained = await client().get<Explanation>(`/api/v1/explain/${encodeURIComponent(name)}?${query}`);
     for (const { step, result, because } of explained.steps) {
       say(`${step.padEnd(12)} ${result}`);
       for (const reason of because) say(`${''.padEnd(12)}   ${reason.text}${reason.ref ? `  [${reason.ref}]` : ''}`);
     }
-    say(`${'missing'.padEnd(12)} ${explained.missing.length === 0 ? 'nothing' : explained.missing.join('\n             ')}`);
+    say(
+      `${'missing'.padEnd(12)} ${explained.missing.length === 0 ? 'nothing' : explained.missing.join('\n             ')}`,
+    );
     if (explained.missing.length > 0) process.exitCode = 1;
   });
 
@@ -182,7 +251,10 @@ program
   .action((action: string, names: string[]) =>
     forEach(names, async (name) => {
       const path = `${machinePath(name)}/power`;
-      const { power } = action === 'status' ? await client().get<{ power: string }>(path) : await client().send<{ power: string }>('POST', path, { action });
+      const { power } =
+        action === 'status'
+          ? await client().get<{ power: string }>(path)
+          : await client().send<{ power: string }>('POST', path, { action });
       return `${name} is ${power}`;
     }),
   );
@@ -202,7 +274,12 @@ program
   .description('what can be booted and installed')
   .action(async () => {
     const bootenvs = await client().get<ShownBootenv[]>('/api/v1/bootenvs');
-    say(table(['NAME', 'KIND', 'READY', 'DESCRIPTION'], bootenvs.map((one) => [one.name, one.kind, one.missing === '' ? 'yes' : `no: ${one.missing}`, one.description])));
+    say(
+      table(
+        ['NAME', 'KIND', 'READY', 'DESCRIPTION'],
+        bootenvs.map((one) => [one.name, one.kind, one.missing === '' ? 'yes' : `no: ${one.missing}`, one.description]),
+      ),
+    );
   });
 
 program
@@ -210,21 +287,45 @@ program
   .description('every param with its default')
   .action(async () => {
     const params = await client().get<Record<string, ParamDeclaration>>('/api/v1/params');
-    say(table(['NAME', 'TYPE', 'DEFAULT', 'DESCRIPTION'], Object.entries(params).map(([name, one]) => [name, one.type, JSON.stringify(one.default), one.description])));
+    say(
+      table(
+        ['NAME', 'TYPE', 'DEFAULT', 'DESCRIPTION'],
+        Object.entries(params).map(([name, one]) => [name, one.type, JSON.stringify(one.default), one.description]),
+      ),
+    );
   });
 
 program
   .command('leases')
   .description('addresses given out')
   .action(async () => {
-    const leases = await client().get<{ address: string; mac?: string; machine?: string; hostname: string; state: string; expiresAt: number }[]>('/api/v1/leases');
-    say(table(['ADDRESS', 'MAC', 'MACHINE', 'HOSTNAME', 'STATE', 'UNTIL'], leases.map((one) => [one.address, one.mac ?? '-', one.machine ?? '-', one.hostname || '-', one.state, new Date(one.expiresAt).toISOString()])));
+    const leases =
+      await client().get<
+        { address: string; mac?: string; machine?: string; hostname: string; state: string; expiresAt: number }[]
+      >('/api/v1/leases');
+    say(
+      table(
+        ['ADDRESS', 'MAC', 'MACHINE', 'HOSTNAME', 'STATE', 'UNTIL'],
+        leases.map((one) => [
+          one.address,
+          one.mac ?? '-',
+          one.machine ?? '-',
+          one.hostname || '-',
+          one.state,
+          new Date(one.expiresAt).toISOString(),
+        ]),
+      ),
+    );
   });
 
 program
   .command('serve', { hidden: false })
   .description('run the appliance (as root: it gives root up once its sockets are open)')
-  .requiredOption('--interface <name>', 'an interface to serve (again for each); no other one is ever answered on', collect)
+  .requiredOption(
+    '--interface <name>',
+    'an interface to serve (again for each); no other one is ever answered on',
+    collect,
+  )
   .option('--range <first-last>', 'addresses to give out on one of them (again for each)', collect)
   .option('--namespace <name>', 'the network namespace the interfaces are in')
   .option('--data <folder>', 'where all state is kept (data)')
@@ -244,7 +345,11 @@ program
   .option('--credentials <file>', 'where the first start leaves URL and token for the CLI')
   .option('--proxy', 'answer beside a foreign DHCP server')
   .action(async (flags: Record<string, unknown>) => {
-    const [{ readConfig }, { inNamespace }, { startAppliance }] = await Promise.all([import('../config.ts'), import('../sockets.ts'), import('../main.ts')]);
+    const [{ readConfig }, { inNamespace }, { startAppliance }] = await Promise.all([
+      import('../config.ts'),
+      import('../sockets.ts'),
+      import('../main.ts'),
+    ]);
     const config = inNamespace(flags.namespace as string | undefined, () => readConfig(flags));
     const appliance = await startAppliance(config, (line) => say(`firstlight: ${line}`));
     await new Promise<void>((resolve) => {
@@ -290,7 +395,10 @@ async function forEach(names: readonly string[], work: (name: string) => Promise
 /** Follow a job to its end; the exit code tells how it ended. */
 async function watchJob(api: Client, name: string, jobId: number): Promise<void> {
   const print = timelinePrinter(say);
-  const since = (await api.get<StreamedEvent[]>(`${machinePath(name)}/timeline?last=1000`)).find((event) => event.kind === 'job.created' && event.data?.job === jobId)?.id ?? 1;
+  const since =
+    (await api.get<StreamedEvent[]>(`${machinePath(name)}/timeline?last=1000`)).find(
+      (event) => event.kind === 'job.created' && event.data?.job === jobId,
+    )?.id ?? 1;
   await api.stream(`/api/v1/events?machine=${encodeURIComponent(name)}&after=${since - 1}`, (event) => {
     print(event);
     return ['job.finished', 'job.failed', 'job.cancelled'].includes(event.kind) && event.data?.job === jobId;
@@ -319,14 +427,21 @@ async function readParams(pairs: readonly string[], mayRemove: boolean): Promise
 }
 
 function typedParam(type: ParamDeclaration['type'] | undefined, text: string): unknown {
-  if (type === 'list') return text.split(/\n|,(?=\S)/).map((line) => line.trim()).filter((line) => line !== '');
+  if (type === 'list')
+    return text
+      .split(/\n|,(?=\S)/)
+      .map((line) => line.trim())
+      .filter((line) => line !== '');
   if (type === 'integer') return Number(text);
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
   return type === 'script' ? text : text.replace(/\n$/, '');
 }
 
 function bmcOf(address: string, user: string, passwordFile: string | undefined) {
-  if (passwordFile === undefined) throw new CliError('give the password with --bmc-password-file FILE (- for standard input): an argument would be seen by everybody on this host');
+  if (passwordFile === undefined)
+    throw new CliError(
+      'give the password with --bmc-password-file FILE (- for standard input): an argument would be seen by everybody on this host',
+    );
   const [host, port] = address.split(':');
   const password = readFileSync(passwordFile === '-' ? 0 : passwordFile, 'utf8').replace(/\n$/, '');
   return { address: host, ...(port !== undefined ? { port: Number(port) } : {}), user, password };
@@ -343,8 +458,11 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode;
   else {
     const problems = (error as { problems?: string[] }).problems;
-    const expected = ['CliError', 'ConfigError', 'SocketError', 'AppError', 'BmcError', 'RackError'].includes((error as Error).name) || (error as Error).constructor === Error;
-    for (const line of problems ?? [expected ? (error as Error).message : ((error as Error).stack ?? String(error))]) console.error(`firstlight: ${line}`);
+    const expected =
+      ['CliError', 'ConfigError', 'SocketError', 'AppError', 'BmcError', 'RackError'].includes((error as Error).name) ||
+      (error as Error).constructor === Error;
+    for (const line of problems ?? [expected ? (error as Error).message : ((error as Error).stack ?? String(error))])
+      console.error(`firstlight: ${line}`);
     process.exit(1);
   }
 }

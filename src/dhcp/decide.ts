@@ -1,14 +1,22 @@
-import type { Ipv4 } from '../wire/address.ts';
-import { getOption } from '../wire/dhcp-options.ts';
+import { type BootDecision, decideBoot } from '../boot/decide.ts';
 import { isHeld, type Lease, type Subnet } from '../model/network.ts';
 import type { Reason } from '../model/reason.ts';
 import { after } from '../model/time.ts';
-import { type BootDecision, decideBoot } from '../boot/decide.ts';
+import type { Ipv4 } from '../wire/address.ts';
+import { getOption } from '../wire/dhcp-options.ts';
 import { answerBoot, type BootAnswer } from './boot.ts';
 import { chooseAddress, isOnSubnet, mayHave } from './lease.ts';
 import { composeNak, composeReply } from './reply.ts';
 import { replyTarget } from './target.ts';
-import { type DhcpDecision, type DhcpRequest, type DhcpView, type LeaseChange, NO_ADDRESS, type OfferChange, requestedAddress } from './view.ts';
+import {
+  type DhcpDecision,
+  type DhcpRequest,
+  type DhcpView,
+  type LeaseChange,
+  NO_ADDRESS,
+  type OfferChange,
+  requestedAddress,
+} from './view.ts';
 
 /** An offered address is held this long for its client. RFC 2131 4.3.1 leaves it to the server; a ROM needs up to 30 s. */
 export const OFFER_MS = 60_000;
@@ -40,12 +48,21 @@ export function decideDhcp(request: DhcpRequest, view: DhcpView): DhcpDecision {
 
 function decideDiscover(request: DhcpRequest, view: DhcpView, subnet: Subnet): DhcpDecision {
   if (getOption(request.packet, 'serverId'))
-    return silent({ rule: 'discover-with-server', text: 'a DISCOVER must not name a server', ref: 'RFC 2131 4.4.1 table 5' });
+    return silent({
+      rule: 'discover-with-server',
+      text: 'a DISCOVER must not name a server',
+      ref: 'RFC 2131 4.4.1 table 5',
+    });
   const choice = chooseAddress(request, view, subnet);
   if (!choice) return silent({ rule: 'pool-full', text: `subnet ${subnet.name} has no free address` });
   const offer: OfferChange = {
     kind: 'hold',
-    offer: { subnetId: subnet.id, address: choice.address, client: request.client, expiresAt: after(view.now, OFFER_MS) },
+    offer: {
+      subnetId: subnet.id,
+      address: choice.address,
+      client: request.client,
+      expiresAt: after(view.now, OFFER_MS),
+    },
   };
   return { ...reply(request, view, subnet, 'offer', choice.address, [choice.because]), offer };
 }
@@ -62,7 +79,13 @@ function decideRequest(request: DhcpRequest, view: DhcpView, subnet: Subnet): Dh
   return silent({ rule: 'request-for-nothing', text: 'a REQUEST that names no server, no address and has none' });
 }
 
-function decideSelecting(request: DhcpRequest, view: DhcpView, subnet: Subnet, serverId: Ipv4, asked: Ipv4 | undefined): DhcpDecision {
+function decideSelecting(
+  request: DhcpRequest,
+  view: DhcpView,
+  subnet: Subnet,
+  serverId: Ipv4,
+  asked: Ipv4 | undefined,
+): DhcpDecision {
   // RFC 2131 3.1 (3): a server that was not selected takes its offer back, silently
   if (serverId !== request.arrival.serverAddress)
     return {
@@ -70,9 +93,12 @@ function decideSelecting(request: DhcpRequest, view: DhcpView, subnet: Subnet, s
       offer: { kind: 'forget', client: request.client },
     };
   const address = asked ?? view.offer?.address;
-  if (!address) return silent({ rule: 'nothing-offered', text: 'it accepts an offer without saying which, and none is open' });
+  if (!address)
+    return silent({ rule: 'nothing-offered', text: 'it accepts an offer without saying which, and none is open' });
   const isOurs =
-    view.reservation?.address === address || view.offer?.address === address || (view.lease?.address === address && isHeld(view.lease, view.now));
+    view.reservation?.address === address ||
+    view.offer?.address === address ||
+    (view.lease?.address === address && isHeld(view.lease, view.now));
   if (!isOurs || !mayHave(address, request, view, subnet)) return refuse(request, `${address} was not offered to you`);
   return acknowledge(request, view, subnet, address, { rule: 'selecting', text: `it accepts the offer of ${address}` });
 }
@@ -84,7 +110,10 @@ function decideInitReboot(request: DhcpRequest, view: DhcpView, subnet: Subnet, 
       : silent({ rule: 'other-network', text: `${asked} is not of ${subnet.name}, which is not authoritative` });
   const known = view.reservation?.address ?? view.lease?.address;
   if (known === asked && mayHave(asked, request, view, subnet))
-    return acknowledge(request, view, subnet, asked, { rule: 'init-reboot', text: `it comes back with ${asked}, which is its own` });
+    return acknowledge(request, view, subnet, asked, {
+      rule: 'init-reboot',
+      text: `it comes back with ${asked}, which is its own`,
+    });
   if (known !== undefined && known !== asked) return refuse(request, `${asked} is not yours, ${known} is`);
   return recreate(request, view, subnet, asked, 'init-reboot-unknown');
 }
@@ -95,8 +124,7 @@ function decideRenewing(request: DhcpRequest, view: DhcpView, subnet: Subnet, ci
   const known = view.reservation?.address ?? view.lease?.address;
   if (known === ciaddr && mayHave(ciaddr, request, view, subnet))
     return acknowledge(request, view, subnet, ciaddr, { rule: state, text: `it renews ${ciaddr}` });
-  if (!isOnSubnet(ciaddr, subnet))
-    return silent({ rule: 'other-network', text: `${ciaddr} is not of ${subnet.name}` });
+  if (!isOnSubnet(ciaddr, subnet)) return silent({ rule: 'other-network', text: `${ciaddr} is not of ${subnet.name}` });
   if (known !== undefined) return refuse(request, `${ciaddr} is not yours, ${known} is`);
   return recreate(request, view, subnet, ciaddr, `${state}-unknown`);
 }
@@ -104,9 +132,13 @@ function decideRenewing(request: DhcpRequest, view: DhcpView, subnet: Subnet, ci
 /** A client that we do not know asks for its address: after a lost database an authoritative server makes the lease again. */
 function recreate(request: DhcpRequest, view: DhcpView, subnet: Subnet, address: Ipv4, rule: string): DhcpDecision {
   // RFC 2131 4.3.2: MUST remain silent when it has no record of the client
-  if (!subnet.authoritative) return silent({ rule, text: `no record of this client, and ${subnet.name} is not authoritative` });
+  if (!subnet.authoritative)
+    return silent({ rule, text: `no record of this client, and ${subnet.name} is not authoritative` });
   if (!mayHave(address, request, view, subnet)) return refuse(request, `${address} cannot be yours`);
-  return acknowledge(request, view, subnet, address, { rule, text: `no record of it, but ${address} is free: the lease is made again` });
+  return acknowledge(request, view, subnet, address, {
+    rule,
+    text: `no record of it, but ${address} is free: the lease is made again`,
+  });
 }
 
 /** RFC 2131 4.3.3: only the holder can decline, and nobody gets the address for a while. */
@@ -117,9 +149,18 @@ function decideDecline(request: DhcpRequest, view: DhcpView, subnet: Subnet): Dh
     return silent({ rule: 'decline-incomplete', text: 'a DECLINE has to name the address and this server' });
   if (view.lease?.address !== address && view.offer?.address !== address)
     return silent({ rule: 'decline-not-holder', text: `${address} is not the sender's` });
-  const lease: Lease = { subnetId: subnet.id, address, hostname: '', state: 'declined', expiresAt: after(view.now, DECLINE_MS) };
+  const lease: Lease = {
+    subnetId: subnet.id,
+    address,
+    hostname: '',
+    state: 'declined',
+    expiresAt: after(view.now, DECLINE_MS),
+  };
   return {
-    ...silent({ rule: 'declined', text: `${address} is in use by somebody else, says its new holder: it rests for 24 hours` }),
+    ...silent({
+      rule: 'declined',
+      text: `${address} is in use by somebody else, says its new holder: it rests for 24 hours`,
+    }),
     lease: { kind: 'decline', lease },
     offer: { kind: 'forget', client: request.client },
   };
@@ -128,10 +169,17 @@ function decideDecline(request: DhcpRequest, view: DhcpView, subnet: Subnet): Dh
 /** RFC 2131 4.3.4: the binding is kept, so that the client gets the address again. */
 function decideRelease(request: DhcpRequest, view: DhcpView): DhcpDecision {
   const { packet } = request;
-  if (getOption(packet, 'serverId') !== request.arrival.serverAddress || !view.lease || view.lease.address !== packet.ciaddr)
+  if (
+    getOption(packet, 'serverId') !== request.arrival.serverAddress ||
+    !view.lease ||
+    view.lease.address !== packet.ciaddr
+  )
     return silent({ rule: 'release-not-holder', text: `${packet.ciaddr} is not the sender's lease of this server` });
   const lease: Lease = { ...view.lease, state: 'released', expiresAt: view.now };
-  return { ...silent({ rule: 'released', text: `${lease.address} is free again, and remembered for its holder` }), lease: { kind: 'release', lease } };
+  return {
+    ...silent({ rule: 'released', text: `${lease.address} is free again, and remembered for its holder` }),
+    lease: { kind: 'release', lease },
+  };
 }
 
 /** RFC 2131 4.3.5: options only, no lease. */
@@ -141,7 +189,13 @@ function decideInform(request: DhcpRequest, view: DhcpView, subnet: Subnet): Dhc
   return reply(request, view, subnet, 'ack', NO_ADDRESS, [{ rule: 'inform', text: 'it asks for options only' }]);
 }
 
-function acknowledge(request: DhcpRequest, view: DhcpView, subnet: Subnet, address: Ipv4, because: Reason): DhcpDecision {
+function acknowledge(
+  request: DhcpRequest,
+  view: DhcpView,
+  subnet: Subnet,
+  address: Ipv4,
+  because: Reason,
+): DhcpDecision {
   const clientId = getOption(request.packet, 'clientId');
   const lease: LeaseChange = {
     kind: 'bind',
@@ -163,7 +217,14 @@ function acknowledge(request: DhcpRequest, view: DhcpView, subnet: Subnet, addre
   };
 }
 
-function reply(request: DhcpRequest, view: DhcpView, subnet: Subnet, type: 'offer' | 'ack', yiaddr: Ipv4, because: Reason[]): DhcpDecision {
+function reply(
+  request: DhcpRequest,
+  view: DhcpView,
+  subnet: Subnet,
+  type: 'offer' | 'ack',
+  yiaddr: Ipv4,
+  because: Reason[],
+): DhcpDecision {
   const boot = decideBootAnswer(request, view);
   const packet = composeReply(request, {
     type,
@@ -183,7 +244,10 @@ function reply(request: DhcpRequest, view: DhcpView, subnet: Subnet, type: 'offe
 }
 
 /** What a boot client is told to boot. An operating system or installer asks as an ordinary client and is told nothing. */
-function decideBootAnswer(request: DhcpRequest, view: DhcpView): { decision: BootDecision; answer: BootAnswer } | undefined {
+function decideBootAnswer(
+  request: DhcpRequest,
+  view: DhcpView,
+): { decision: BootDecision; answer: BootAnswer } | undefined {
   if (request.firmware.stage === 'os' || !request.mac || !view.boot) return undefined;
   const decision = decideBoot(view.boot, view.now);
   return { decision, answer: answerBoot(request.firmware, decision, request.mac, request.arrival) };

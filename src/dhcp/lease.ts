@@ -1,6 +1,6 @@
-import { cidrBroadcast, cidrContains, type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../wire/address.ts';
 import { isHeld, type Subnet } from '../model/network.ts';
 import type { Reason } from '../model/reason.ts';
+import { cidrBroadcast, cidrContains, type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../wire/address.ts';
 import { type DhcpRequest, type DhcpView, requestedAddress } from './view.ts';
 
 /** An address for a client and why that one; undefined when the subnet has none left. */
@@ -13,13 +13,26 @@ export type AddressChoice = { address: Ipv4; because: Reason };
 export function chooseAddress(request: DhcpRequest, view: DhcpView, subnet: Subnet): AddressChoice | undefined {
   const { reservation, lease, offer } = view;
   if (reservation)
-    return { address: reservation.address, because: { rule: 'reservation', text: `${reservation.address} is reserved for ${reservation.mac}`, ref: `reservation ${reservation.id}` } };
+    return {
+      address: reservation.address,
+      because: {
+        rule: 'reservation',
+        text: `${reservation.address} is reserved for ${reservation.mac}`,
+        ref: `reservation ${reservation.id}`,
+      },
+    };
   if (lease && isHeld(lease, view.now) && mayHave(lease.address, request, view, subnet))
     return { address: lease.address, because: { rule: 'present-lease', text: `${lease.address} is its lease` } };
   if (lease && mayHave(lease.address, request, view, subnet))
-    return { address: lease.address, because: { rule: 'previous-lease', text: `${lease.address} was its lease before and is free` } };
+    return {
+      address: lease.address,
+      because: { rule: 'previous-lease', text: `${lease.address} was its lease before and is free` },
+    };
   if (offer && mayHave(offer.address, request, view, subnet))
-    return { address: offer.address, because: { rule: 'present-offer', text: `${offer.address} was offered to it already` } };
+    return {
+      address: offer.address,
+      because: { rule: 'present-offer', text: `${offer.address} was offered to it already` },
+    };
   const asked = requestedAddress(request.packet);
   if (asked && mayHave(asked, request, view, subnet))
     return { address: asked, because: { rule: 'requested', text: `${asked} is what it asks for, and free` } };
@@ -59,7 +72,12 @@ function chooseFromPool(request: DhcpRequest, view: DhcpView, subnet: Subnet): A
     return { address, because: { rule: 'pool', text: `${address} is free in ${subnet.name}` } };
   }
   const again = view.ended().find((address) => mayHave(address, request, view, subnet));
-  return again && { address: again, because: { rule: 'pool-again', text: `${again} in ${subnet.name} has been free the longest` } };
+  return (
+    again && {
+      address: again,
+      because: { rule: 'pool-again', text: `${again} in ${subnet.name} has been free the longest` },
+    }
+  );
 }
 
 /** FNV-1a: spreads the clients over the pool, the same way every time. */

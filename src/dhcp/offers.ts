@@ -1,6 +1,6 @@
-import type { Ipv4 } from '../wire/address.ts';
 import type { ClientKey } from '../model/network.ts';
 import type { Instant } from '../model/time.ts';
+import type { Ipv4 } from '../wire/address.ts';
 import type { Offer } from './view.ts';
 
 /** More clients than this are not held an address for at once; the oldest offer makes room. */

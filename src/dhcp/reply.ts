@@ -1,7 +1,7 @@
+import type { Subnet } from '../model/network.ts';
 import { cidrBroadcast, cidrNetmask, type Ipv4 } from '../wire/address.ts';
 import { getOption, optionCode, setOption } from '../wire/dhcp-options.ts';
 import type { DhcpPacket } from '../wire/dhcp-packet.ts';
-import type { Subnet } from '../model/network.ts';
 import type { BootAnswer } from './boot.ts';
 import { type DhcpRequest, NO_ADDRESS } from './view.ts';
 
@@ -99,8 +99,10 @@ function addBoot(reply: DhcpPacket, request: DhcpRequest, boot: BootAnswer): voi
     if (boot.file.length <= FILE_FIELD_CHARACTERS) reply.file = boot.file;
     setOption(reply.options, 'bootFileName', boot.file);
     const wanted = getOption(request.packet, 'parameterRequestList') ?? [];
-    if (wanted.includes(optionCode('tftpServerName'))) setOption(reply.options, 'tftpServerName', request.arrival.serverAddress);
-    if (wanted.includes(optionCode('tftpServers'))) setOption(reply.options, 'tftpServers', [request.arrival.serverAddress]);
+    if (wanted.includes(optionCode('tftpServerName')))
+      setOption(reply.options, 'tftpServerName', request.arrival.serverAddress);
+    if (wanted.includes(optionCode('tftpServers')))
+      setOption(reply.options, 'tftpServers', [request.arrival.serverAddress]);
   }
   const machineId = request.packet.options.get(optionCode('clientMachineId'));
   if (machineId) reply.options.set(optionCode('clientMachineId'), machineId); // RFC 4578 2.3

@@ -1,8 +1,4 @@
 import type { RemoteInfo } from 'node:dgram';
-import { type Ipv4, isMac, type Mac, macFromBytes } from '../wire/address.ts';
-import { WireError } from '../wire/bytes.ts';
-import { getOption } from '../wire/dhcp-options.ts';
-import { decodeDhcp, dhcpReplyLimit, encodeDhcp } from '../wire/dhcp-packet.ts';
 import type { Events } from '../events.ts';
 import type { EventKind } from '../model/event.ts';
 import { classifyFirmware } from '../model/firmware.ts';
@@ -16,6 +12,10 @@ import type { Db } from '../store/db.ts';
 import type { Jobs } from '../store/jobs.ts';
 import type { BootStage, Machines } from '../store/machines.ts';
 import type { Network } from '../store/network.ts';
+import { type Ipv4, isMac, type Mac, macFromBytes } from '../wire/address.ts';
+import { WireError } from '../wire/bytes.ts';
+import { getOption } from '../wire/dhcp-options.ts';
+import { decodeDhcp, dhcpReplyLimit, encodeDhcp } from '../wire/dhcp-packet.ts';
 import { decideDhcp } from './decide.ts';
 import { createLook } from './look.ts';
 import { createOffers } from './offers.ts';
@@ -34,7 +34,14 @@ export type DhcpServerOptions = {
   recordMachine: (mac: Mac) => Machine;
 };
 
-type Datagram = { bytes: Buffer; arrival: Arrival; unicast: boolean; from: RemoteInfo; sockets: ServedSockets; receivedAt: Instant };
+type Datagram = {
+  bytes: Buffer;
+  arrival: Arrival;
+  unicast: boolean;
+  from: RemoteInfo;
+  sockets: ServedSockets;
+  receivedAt: Instant;
+};
 type Answer = { bytes: Buffer; address: Ipv4; port: number; sockets: ServedSockets };
 
 /** A client whose request has waited this long has asked again: the answer would be to a question nobody asks any more. */
@@ -78,7 +85,9 @@ export function createDhcpServer(options: DhcpServerOptions) {
       for (const answer of answers) if (answer) send(answer);
     } catch (error) {
       // nothing was committed, so nothing is answered; the clients will ask again
-      console.error(`DHCP: ${datagrams.length} requests could not be recorded: ${error instanceof Error ? error.stack : String(error)}`);
+      console.error(
+        `DHCP: ${datagrams.length} requests could not be recorded: ${error instanceof Error ? error.stack : String(error)}`,
+      );
     }
   }
 
@@ -97,7 +106,9 @@ export function createDhcpServer(options: DhcpServerOptions) {
     const decision = decideDhcp(request, view);
     commit(request, view, decision, isNewBoot, now);
     if (decision.kind === 'silent') return undefined;
-    const { bytes } = encodeDhcp(decision.packet, { maxSize: dhcpReplyLimit(getOption(request.packet, 'maxMessageSize')) });
+    const { bytes } = encodeDhcp(decision.packet, {
+      maxSize: dhcpReplyLimit(getOption(request.packet, 'maxMessageSize')),
+    });
     return { bytes, address: decision.to.address, port: decision.to.port, sockets: datagram.sockets };
   }
 
@@ -109,7 +120,13 @@ export function createDhcpServer(options: DhcpServerOptions) {
   }
 
   /** Commit what was decided and tell the timeline. */
-  function commit(request: DhcpRequest, view: DhcpView, decision: DhcpDecision, isNewBoot: boolean, now: Instant): void {
+  function commit(
+    request: DhcpRequest,
+    view: DhcpView,
+    decision: DhcpDecision,
+    isNewBoot: boolean,
+    now: Instant,
+  ): void {
     if (decision.lease) network.putLease(decision.lease.lease);
     if (decision.offer?.kind === 'hold') offers.hold(decision.offer.offer);
     if (decision.offer?.kind === 'forget' && view.subnet) offers.forget(view.subnet.id, decision.offer.client);
@@ -117,9 +134,11 @@ export function createDhcpServer(options: DhcpServerOptions) {
     const isBootClient = request.firmware.stage !== 'os';
     let machine = view.boot?.machine;
     // an unknown machine is recorded once it takes a lease: a storm of DISCOVERs leaves no trace on disk
-    if (!machine && request.mac && isBootClient && decision.lease?.kind === 'bind') machine = options.recordMachine(request.mac);
+    if (!machine && request.mac && isBootClient && decision.lease?.kind === 'bind')
+      machine = options.recordMachine(request.mac);
     if (machine && view.boot) noteBoot(request, machine, view.boot, isNewBoot, now);
-    if (decision.boot?.kind === 'local' && decision.boot.failJob && view.boot?.job) options.failJob(view.boot.job.id, decision.boot.failJob);
+    if (decision.boot?.kind === 'local' && decision.boot.failJob && view.boot?.job)
+      options.failJob(view.boot.job.id, decision.boot.failJob);
     if (machine || decision.lease) tell(request, decision);
   }
 
@@ -128,22 +147,34 @@ export function createDhcpServer(options: DhcpServerOptions) {
     const stage: BootStage | undefined = request.firmware.stage === 'os' ? undefined : request.firmware.stage;
     if (stage === undefined) return;
     machines.setBoot(machine.id, boot.boot, stage, now);
-    if (request.firmware.mode !== 'unknown' && machine.firmware !== request.firmware.mode) machines.setFirmware(machine.id, request.firmware.mode);
+    if (request.firmware.mode !== 'unknown' && machine.firmware !== request.firmware.mode)
+      machines.setFirmware(machine.id, request.firmware.mode);
     if (isNewBoot)
-      events.emit({ kind: 'boot.started', text: `boot ${boot.boot} begins: ${request.firmware.name}`, mac: request.mac, data: { firmware: request.firmware.name } });
+      events.emit({
+        kind: 'boot.started',
+        text: `boot ${boot.boot} begins: ${request.firmware.name}`,
+        mac: request.mac,
+        data: { firmware: request.firmware.name },
+      });
   }
 
   function tell(request: DhcpRequest, decision: DhcpDecision): void {
     const kind = eventKind(request, decision);
     const outcome =
-      decision.kind === 'reply' ? `${decision.type.toUpperCase()} ${decision.packet.yiaddr} ${decision.to.why}` : 'no answer';
+      decision.kind === 'reply'
+        ? `${decision.type.toUpperCase()} ${decision.packet.yiaddr} ${decision.to.why}`
+        : 'no answer';
     const file = decision.kind === 'reply' && decision.packet.file ? `, file ${decision.packet.file}` : '';
     events.emit({
       kind,
       text: `${request.type.toUpperCase()} from ${request.firmware.name}: ${outcome}${file} (${describeReasons(decision.because)})`,
       mac: request.mac,
       because: decision.because,
-      data: { interface: request.arrival.interface, xid: request.packet.xid.toString(16), firmware: request.firmware.name },
+      data: {
+        interface: request.arrival.interface,
+        xid: request.packet.xid.toString(16),
+        firmware: request.firmware.name,
+      },
     });
   }
 
@@ -156,7 +187,10 @@ export function createDhcpServer(options: DhcpServerOptions) {
       const clientId = getOption(packet, 'clientId');
       // ROM, iPXE, installer and system send different client ids on one MAC: the MAC is the identity where there is one,
       // so that one machine never holds two addresses (boot-protocols 1.5)
-      const client = packet.chaddr.length > 0 ? `hw:${packet.htype}:${packet.chaddr.toString('hex')}` : clientId && `id:${clientId.toString('hex')}`;
+      const client =
+        packet.chaddr.length > 0
+          ? `hw:${packet.htype}:${packet.chaddr.toString('hex')}`
+          : clientId && `id:${clientId.toString('hex')}`;
       if (!client) return undefined;
       return {
         packet,

@@ -1,4 +1,4 @@
-import { type DhcpRequest, BROADCAST, NO_ADDRESS, type Target } from './view.ts';
+import { BROADCAST, type DhcpRequest, NO_ADDRESS, type Target } from './view.ts';
 
 const SERVER_PORT = 67;
 const CLIENT_PORT = 68;

@@ -1,13 +1,13 @@
+import type { BootDecision } from '../boot/decide.ts';
+import type { Firmware } from '../model/firmware.ts';
+import type { ClientKey, Lease, Reservation, Subnet } from '../model/network.ts';
+import type { Reason } from '../model/reason.ts';
+import type { Instant } from '../model/time.ts';
+import type { Arrival, BootView } from '../model/view.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
 import { getOption } from '../wire/dhcp-options.ts';
 import type { DhcpPacket } from '../wire/dhcp-packet.ts';
 import type { MessageType } from '../wire/dhcp-shapes.ts';
-import type { Firmware } from '../model/firmware.ts';
-import type { ClientKey, Lease, Reservation, Subnet } from '../model/network.ts';
-import type { Instant } from '../model/time.ts';
-import type { Arrival, BootView } from '../model/view.ts';
-import type { Reason } from '../model/reason.ts';
-import type { BootDecision } from '../boot/decide.ts';
 
 /** A request as the rim understood it: the packet, who sent it, and how it came. */
 export type DhcpRequest = {

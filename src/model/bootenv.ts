@@ -1,7 +1,10 @@
 import { type Static, Type } from 'typebox';
 
 const word = Type.String({ pattern: '^[a-z0-9][a-z0-9.-]*$', maxLength: 63 });
-const assetPath = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+$', maxLength: 200 });
+const assetPath = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+$',
+  maxLength: 200,
+});
 const templatePath = Type.String({ pattern: '^[a-z0-9-]+(/[A-Za-z0-9._-]+)+\\.hbs$' });
 
 const KernelAndInitrds = Type.Object(
@@ -18,12 +21,7 @@ export const Bootenv = Type.Object(
   {
     name: word,
     description: Type.String(),
-    kind: Type.Union([
-      Type.Literal('scout'),
-      Type.Literal('installer'),
-      Type.Literal('image'),
-      Type.Literal('local'),
-    ]),
+    kind: Type.Union([Type.Literal('scout'), Type.Literal('installer'), Type.Literal('image'), Type.Literal('local')]),
     /** Kernel and initrds per architecture, as `FOLDER/FILE` below the assets folder. */
     arch: Type.Optional(Type.Record(Type.Union([Type.Literal('x64'), Type.Literal('arm64')]), KernelAndInitrds)),
     /** The kernel's arguments, a template. */

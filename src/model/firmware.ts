@@ -61,12 +61,29 @@ export function classifyFirmware(hints: ClientHints): Firmware {
   if (!isIpxe && !isHttp && !isPxe)
     return { stage: 'os', mode: 'unknown', transport: 'tftp', cpu: 'other', name: 'operating system' };
 
-  const architecture = hints.architectures?.find((code) => ARCHITECTURES[code]) ?? hints.architectures?.[0] ?? statedIn(vendorClass) ?? 0;
-  const known = ARCHITECTURES[architecture] ?? row('unknown', isHttp ? 'http' : 'tftp', 'other', `architecture ${architecture}`);
+  const architecture =
+    hints.architectures?.find((code) => ARCHITECTURES[code]) ?? hints.architectures?.[0] ?? statedIn(vendorClass) ?? 0;
+  const known =
+    ARCHITECTURES[architecture] ?? row('unknown', isHttp ? 'http' : 'tftp', 'other', `architecture ${architecture}`);
   // iPXE on BIOS says x86 whatever the processor: what it boots is decided by the bootenv, which is x64.
   const cpu = known.mode === 'bios' ? 'x64' : known.cpu;
-  if (isIpxe) return { ...known, cpu, stage: 'ipxe', transport: 'http', architecture, name: `iPXE on ${known.mode === 'unknown' ? known.name : known.mode.toUpperCase()}` };
-  return { ...known, cpu, stage: 'firmware', transport: isHttp ? 'http' : known.transport, architecture, name: known.name };
+  if (isIpxe)
+    return {
+      ...known,
+      cpu,
+      stage: 'ipxe',
+      transport: 'http',
+      architecture,
+      name: `iPXE on ${known.mode === 'unknown' ? known.name : known.mode.toUpperCase()}`,
+    };
+  return {
+    ...known,
+    cpu,
+    stage: 'firmware',
+    transport: isHttp ? 'http' : known.transport,
+    architecture,
+    name: known.name,
+  };
 }
 
 /** The number in `PXEClient:Arch:00007:UNDI:003000`, for firmware that leaves option 93 out. */

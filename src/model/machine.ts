@@ -38,7 +38,11 @@ export function isMachineName(text: string): boolean {
 
 /** The name a machine is given when it is first seen: its serial number when that makes a host name, else its MAC. */
 export function proposeName(mac: Mac, serial?: string): string {
-  const fromSerial = (serial ?? '').toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 40);
+  const fromSerial = (serial ?? '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 40);
   const saysNothing = /^(none|not-specified|to-be-filled.*|default-string|system-serial-number|0+|)$/.test(fromSerial);
   return saysNothing ? `m-${mac.replaceAll(':', '')}` : fromSerial;
 }

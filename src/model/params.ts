@@ -57,7 +57,8 @@ export function checkParam(declaration: ParamDeclaration, value: unknown): strin
     case 'boolean':
       return typeof value === 'boolean' ? undefined : `${shown} is not true or false`;
     case 'list':
-      if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) return `${shown} is not a list of texts`;
+      if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+        return `${shown} is not a list of texts`;
       return value.map((item) => checkLine(declaration, item)).find((problem) => problem !== undefined);
     case 'script':
       return typeof value === 'string' && !value.includes('\0') ? undefined : `${shown} is not a text`;

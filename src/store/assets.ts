@@ -31,12 +31,19 @@ export function openAssets(folder: string): Assets {
     const wanted = statedSum(folder, path);
     if (wanted === undefined) return { problem: `${path} is not listed in its SHA256SUMS` };
     const before = known.get(path);
-    if (before && 'sha256' in before && before.sha256 === wanted && before.size === file.size && before.modifiedMs === file.mtimeMs)
+    if (
+      before &&
+      'sha256' in before &&
+      before.sha256 === wanted &&
+      before.size === file.size &&
+      before.modifiedMs === file.mtimeMs
+    )
       return before;
     const hash = createHash('sha256');
     await pipeline(createReadStream(full, { highWaterMark: 1 << 20 }), hash);
     const sha256 = hash.digest('hex');
-    if (sha256 !== wanted) return { problem: `${path} is damaged: its sha256 is ${sha256}, its SHA256SUMS says ${wanted}` };
+    if (sha256 !== wanted)
+      return { problem: `${path} is damaged: its sha256 is ${sha256}, its SHA256SUMS says ${wanted}` };
     return { name: assetName(path), path: full, size: file.size, sha256, modifiedMs: file.mtimeMs };
   }
 

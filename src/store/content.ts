@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { type Static, type TSchema } from 'typebox';
+import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
 import { Bootenv } from '../model/bootenv.ts';
@@ -31,7 +31,8 @@ export function loadContent(folder: string): Content {
   const templates = new Map<string, string>();
   for (const path of listFiles(join(folder, 'templates'), '.hbs')) {
     const name = relative(join(folder, 'templates'), path);
-    if (statSync(path).size > MAX_TEMPLATE_BYTES) problems.push({ file: `templates/${name}`, problem: `is larger than ${MAX_TEMPLATE_BYTES} bytes` });
+    if (statSync(path).size > MAX_TEMPLATE_BYTES)
+      problems.push({ file: `templates/${name}`, problem: `is larger than ${MAX_TEMPLATE_BYTES} bytes` });
     else templates.set(name, readFileSync(path, 'utf8'));
   }
   return { bootenvs, workflows, params, templates, problems };
@@ -57,7 +58,8 @@ function readNamed<T extends TSchema>(
     const value = readYaml(path, file, schema, problems) as Static<T> | undefined;
     if (value === undefined) continue;
     const { name } = value as unknown as { name: string };
-    if (file !== `${sub}/${name}.yaml`) problems.push({ file, field: 'name', problem: `${name} is not the file's name` });
+    if (file !== `${sub}/${name}.yaml`)
+      problems.push({ file, field: 'name', problem: `${name} is not the file's name` });
     else found.set(name, value);
   }
   return found;
@@ -76,7 +78,8 @@ function readParams(folder: string, problems: ContentProblem[]): ParamDeclaratio
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true });
   const params: ParamDeclarations = {};
-  for (const error of document.errors) problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
+  for (const error of document.errors)
+    problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
   if (document.errors.length > 0 || !isMap(document.contents)) return params;
   const value = document.toJS() as Record<string, unknown>;
   for (const [name, declaration] of Object.entries(value)) {
@@ -84,7 +87,12 @@ function readParams(folder: string, problems: ContentProblem[]): ParamDeclaratio
     if (errors.length === 0) params[name] = declaration as ParamDeclaration;
     for (const error of errors.slice(0, 1)) {
       const at = [name, ...error.instancePath.split('/').slice(1)];
-      problems.push({ file, line: lineOf(document.contents, at, counter), field: at.join('.'), problem: error.message });
+      problems.push({
+        file,
+        line: lineOf(document.contents, at, counter),
+        field: at.join('.'),
+        problem: error.message,
+      });
     }
   }
   return params;
@@ -94,7 +102,8 @@ function readYaml(path: string, file: string, schema: TSchema, problems: Content
   const counter = new LineCounter();
   const document = parseDocument(readFileSync(path, 'utf8'), { lineCounter: counter, uniqueKeys: true });
   if (document.errors.length > 0) {
-    for (const error of document.errors) problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
+    for (const error of document.errors)
+      problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
     return undefined;
   }
   const value: unknown = document.toJS();
@@ -102,7 +111,8 @@ function readYaml(path: string, file: string, schema: TSchema, problems: Content
   if (errors.length === 0) return value;
   const told = new Set<string>();
   for (const error of errors) {
-    const extra = (error.params as { additionalProperties?: string[]; requiredProperties?: string[] }).additionalProperties;
+    const extra = (error.params as { additionalProperties?: string[]; requiredProperties?: string[] })
+      .additionalProperties;
     const at = [...error.instancePath.split('/').slice(1), ...(extra?.slice(0, 1) ?? [])];
     const field = at.join('.');
     if (told.has(field)) continue; // a union tells one mistake once per member

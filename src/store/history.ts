@@ -1,7 +1,7 @@
-import type { Mac } from '../wire/address.ts';
 import type { Event, EventKind, NewEvent } from '../model/event.ts';
 import type { Reason } from '../model/reason.ts';
 import type { Instant } from '../model/time.ts';
+import type { Mac } from '../wire/address.ts';
 import type { Db } from './db.ts';
 
 type EventRow = {
@@ -17,7 +17,13 @@ type EventRow = {
   data: string | null;
 };
 
-export type HistoryQuery = { machineId?: number | undefined; mac?: Mac | undefined; afterId?: number | undefined; last?: number | undefined; boot?: number | undefined };
+export type HistoryQuery = {
+  machineId?: number | undefined;
+  mac?: Mac | undefined;
+  afterId?: number | undefined;
+  last?: number | undefined;
+  boot?: number | undefined;
+};
 
 /** What happened, kept: the source that the timeline, the stream and every view of a boot are made from. */
 export type History = ReturnType<typeof openHistory>;
@@ -26,8 +32,12 @@ export function openHistory(db: Db) {
   const insert = db.sql.prepare(
     'INSERT INTO event (at, kind, machine_id, mac, boot, text, because, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   );
-  const machineByMac = db.sql.prepare<[string], { machine_id: number }>('SELECT machine_id FROM machine_mac WHERE mac = ?');
-  const machineById = db.sql.prepare<[number], { name: string; boot: number }>('SELECT name, boot FROM machine WHERE id = ?');
+  const machineByMac = db.sql.prepare<[string], { machine_id: number }>(
+    'SELECT machine_id FROM machine_mac WHERE mac = ?',
+  );
+  const machineById = db.sql.prepare<[number], { name: string; boot: number }>(
+    'SELECT name, boot FROM machine WHERE id = ?',
+  );
   const newestId = db.sql.prepare<[], { id: number | null }>('SELECT max(id) AS id FROM event');
   const query = db.sql.prepare<unknown[], EventRow>(`
     SELECT * FROM (

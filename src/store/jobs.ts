@@ -1,7 +1,7 @@
-import type { Mac } from '../wire/address.ts';
 import { AppError } from '../model/errors.ts';
 import type { Instant } from '../model/time.ts';
 import type { ActionName, Job, JobState, Stage, Ticket } from '../model/workflow.ts';
+import type { Mac } from '../wire/address.ts';
 import type { Db } from './db.ts';
 import { hashToken, newToken } from './secrets.ts';
 
@@ -21,7 +21,15 @@ export type Run = {
 
 export type Effect = { id: number; jobId: number; action: ActionName };
 
-export type Task = { id: number; jobId: number; machineId: number; name: string; boot: number; state: 'running' | 'done' | 'failed'; message: string };
+export type Task = {
+  id: number;
+  jobId: number;
+  machineId: number;
+  name: string;
+  boot: number;
+  state: 'running' | 'done' | 'failed';
+  message: string;
+};
 
 export type NewJob = {
   machineId: number;
@@ -74,7 +82,15 @@ type RunRow = {
   used_at: number | null;
 };
 
-type TaskRow = { id: number; job_id: number; machine_id: number; name: string; boot: number; state: Task['state']; message: string };
+type TaskRow = {
+  id: number;
+  job_id: number;
+  machine_id: number;
+  name: string;
+  boot: number;
+  state: Task['state'];
+  message: string;
+};
 
 /** Jobs with their tickets, effects, tasks and run tokens. */
 export type Jobs = ReturnType<typeof openJobs>;
@@ -89,22 +105,32 @@ export function openJobs(db: Db) {
   const running = db.sql.prepare<[], JobRow>(`SELECT * FROM job WHERE state = 'running' ORDER BY id`);
   const recent = db.sql.prepare<[number], JobRow>('SELECT * FROM job ORDER BY id DESC LIMIT ?');
   const lastOf = db.sql.prepare<[number], JobRow>('SELECT * FROM job WHERE machine_id = ? ORDER BY id DESC LIMIT 1');
-  const saveJob = db.sql.prepare('UPDATE job SET state = ?, stage = ?, stage_started_at = ?, why = ?, ended_at = ? WHERE id = ?');
+  const saveJob = db.sql.prepare(
+    'UPDATE job SET state = ?, stage = ?, stage_started_at = ?, why = ?, ended_at = ? WHERE id = ?',
+  );
 
   const insertTicket = db.sql.prepare(
     'INSERT INTO ticket (machine_id, job_id, bootenv, opened_by, opened_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)',
   );
   const ticketOfJob = db.sql.prepare<[number], TicketRow>('SELECT * FROM ticket WHERE job_id = ?');
   const useTicket = db.sql.prepare('UPDATE ticket SET attempts = attempts + 1, last_boot = ? WHERE id = ?');
-  const closeTicket = db.sql.prepare('UPDATE ticket SET closed_at = ?, closed_why = ? WHERE job_id = ? AND closed_at IS NULL');
+  const closeTicket = db.sql.prepare(
+    'UPDATE ticket SET closed_at = ?, closed_why = ? WHERE job_id = ? AND closed_at IS NULL',
+  );
 
-  const insertEffect = db.sql.prepare(`INSERT INTO effect (job_id, action, state, created_at) VALUES (?, ?, 'todo', ?)`);
+  const insertEffect = db.sql.prepare(
+    `INSERT INTO effect (job_id, action, state, created_at) VALUES (?, ?, 'todo', ?)`,
+  );
   const effectsTodo = db.sql.prepare<[], { id: number; job_id: number; action: ActionName }>(
     `SELECT id, job_id, action FROM effect WHERE state = 'todo' ORDER BY id`,
   );
-  const effectsTodoOf = db.sql.prepare<[number], { n: number }>(`SELECT count(*) AS n FROM effect WHERE job_id = ? AND state = 'todo'`);
+  const effectsTodoOf = db.sql.prepare<[number], { n: number }>(
+    `SELECT count(*) AS n FROM effect WHERE job_id = ? AND state = 'todo'`,
+  );
   const endEffect = db.sql.prepare('UPDATE effect SET state = ?, result = ?, ended_at = ? WHERE id = ?');
-  const dropEffects = db.sql.prepare(`UPDATE effect SET state = 'dropped', ended_at = ? WHERE job_id = ? AND state = 'todo'`);
+  const dropEffects = db.sql.prepare(
+    `UPDATE effect SET state = 'dropped', ended_at = ? WHERE job_id = ? AND state = 'todo'`,
+  );
 
   const insertRun = db.sql.prepare(
     'INSERT INTO run_token (hash, machine_id, purpose, mac, bootenv, job_id, boot, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -112,15 +138,21 @@ export function openJobs(db: Db) {
   const runByHash = db.sql.prepare<[string], RunRow>('SELECT * FROM run_token WHERE hash = ?');
   const useRun = db.sql.prepare('UPDATE run_token SET used_at = ? WHERE hash = ? AND used_at IS NULL');
   const dropRuns = db.sql.prepare(`DELETE FROM run_token WHERE machine_id = ? AND purpose <> 'first-boot'`);
-  const dropFirstBootRuns = db.sql.prepare(`DELETE FROM run_token WHERE machine_id = ? AND purpose = 'first-boot' AND job_id <> ?`);
+  const dropFirstBootRuns = db.sql.prepare(
+    `DELETE FROM run_token WHERE machine_id = ? AND purpose = 'first-boot' AND job_id <> ?`,
+  );
   const dropExpiredRuns = db.sql.prepare('DELETE FROM run_token WHERE expires_at < ?');
 
   const insertTask = db.sql.prepare(
     `INSERT INTO task (job_id, machine_id, name, boot, state, started_at) VALUES (?, ?, ?, ?, 'running', ?)`,
   );
   const taskById = db.sql.prepare<[number], TaskRow>('SELECT * FROM task WHERE id = ?');
-  const taskOfBoot = db.sql.prepare<[number, number], TaskRow>('SELECT * FROM task WHERE job_id = ? AND boot = ? ORDER BY id DESC LIMIT 1');
-  const endTask = db.sql.prepare(`UPDATE task SET state = ?, message = ?, ended_at = ? WHERE id = ? AND state = 'running'`);
+  const taskOfBoot = db.sql.prepare<[number, number], TaskRow>(
+    'SELECT * FROM task WHERE job_id = ? AND boot = ? ORDER BY id DESC LIMIT 1',
+  );
+  const endTask = db.sql.prepare(
+    `UPDATE task SET state = ?, message = ?, ended_at = ? WHERE id = ? AND state = 'running'`,
+  );
 
   return {
     /** Make a job. Throws `job-running` when the machine has one. */
@@ -171,15 +203,26 @@ export function openJobs(db: Db) {
     closeTicket: (jobId: number, why: string, now: Instant): boolean => closeTicket.run(now, why, jobId).changes > 0,
 
     addEffect: (jobId: number, action: ActionName, now: Instant): void => void insertEffect.run(jobId, action, now),
-    effectsTodo: (): Effect[] => effectsTodo.all().map((row) => ({ id: row.id, jobId: row.job_id, action: row.action })),
+    effectsTodo: (): Effect[] =>
+      effectsTodo.all().map((row) => ({ id: row.id, jobId: row.job_id, action: row.action })),
     hasEffectsTodo: (jobId: number): boolean => (effectsTodoOf.get(jobId)?.n ?? 0) > 0,
-    endEffect: (id: number, state: 'done' | 'failed', result: string, now: Instant): void => void endEffect.run(state, result, now, id),
+    endEffect: (id: number, state: 'done' | 'failed', result: string, now: Instant): void =>
+      void endEffect.run(state, result, now, id),
     dropEffects: (jobId: number, now: Instant): void => void dropEffects.run(now, jobId),
 
     /** Make a run token and keep its hash. Gives the token itself, the only time it is known. */
     newRun(run: Omit<Run, 'usedAt'>): string {
       const token = newToken();
-      insertRun.run(hashToken(token), run.machineId, run.purpose, run.mac, run.bootenv, run.jobId ?? null, run.boot, run.expiresAt);
+      insertRun.run(
+        hashToken(token),
+        run.machineId,
+        run.purpose,
+        run.mac,
+        run.bootenv,
+        run.jobId ?? null,
+        run.boot,
+        run.expiresAt,
+      );
       return token;
     },
     run: (token: string): Run | undefined => maybe(runByHash.get(hashToken(token)), toRun),
@@ -255,5 +298,13 @@ function toRun(row: RunRow): Run {
 }
 
 function toTask(row: TaskRow): Task {
-  return { id: row.id, jobId: row.job_id, machineId: row.machine_id, name: row.name, boot: row.boot, state: row.state, message: row.message };
+  return {
+    id: row.id,
+    jobId: row.job_id,
+    machineId: row.machine_id,
+    name: row.name,
+    boot: row.boot,
+    state: row.state,
+    message: row.message,
+  };
 }

@@ -1,15 +1,22 @@
-import type { Ipv4, Mac } from '../wire/address.ts';
 import { AppError } from '../model/errors.ts';
 import type { Inventory } from '../model/inventory.ts';
 import { type FirmwareMode, isTellingUuid, type Machine, type MachineState, proposeName } from '../model/machine.ts';
 import type { Instant } from '../model/time.ts';
+import type { Ipv4, Mac } from '../wire/address.ts';
 import type { Db } from './db.ts';
 import type { Secrets } from './secrets.ts';
 
 /** How far the machine's present boot has come; tells a new boot from the next stage of the same one. */
 export type BootStage = 'none' | 'firmware' | 'ipxe' | 'script' | 'os' | 'local';
 
-export type BmcRecord = { driver: string; address: string; port: number; user: string; password: string; cipherSuite?: number };
+export type BmcRecord = {
+  driver: string;
+  address: string;
+  port: number;
+  user: string;
+  password: string;
+  cipherSuite?: number;
+};
 
 export type NewMachine = { macs: Mac[]; name?: string | undefined; state: MachineState; serial?: string | undefined };
 
@@ -100,7 +107,8 @@ export function openMachines(db: Db, secrets: Secrets) {
     /** The machine that a person names by its name, a MAC or its number. Throws `no-such-machine`. */
     named(text: string): Machine {
       const machine = find(byName.get(text) ?? byMac.get(text.toLowerCase().replaceAll('-', ':')));
-      if (!machine) throw new AppError('no-such-machine', `there is no machine ${text}`, 'list them with: firstlight machines');
+      if (!machine)
+        throw new AppError('no-such-machine', `there is no machine ${text}`, 'list them with: firstlight machines');
       return machine;
     },
 
@@ -158,7 +166,11 @@ export function openMachines(db: Db, secrets: Secrets) {
       const row = bmcOf.get(id);
       if (!row) return undefined;
       const { cipher_suite, password, ...rest } = row;
-      return { ...rest, password: secrets.open(password), ...(cipher_suite != null ? { cipherSuite: cipher_suite } : {}) };
+      return {
+        ...rest,
+        password: secrets.open(password),
+        ...(cipher_suite != null ? { cipherSuite: cipher_suite } : {}),
+      };
     },
     setBmc: (id: number, bmc: BmcRecord): void =>
       void putBmc.run(id, bmc.driver, bmc.address, bmc.port, bmc.user, secrets.seal(bmc.password)),

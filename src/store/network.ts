@@ -1,7 +1,7 @@
-import { type Ipv4, type Mac, parseCidr } from '../wire/address.ts';
 import { AppError } from '../model/errors.ts';
 import type { ClientKey, Lease, LeaseState, Reservation, Subnet } from '../model/network.ts';
 import type { Instant } from '../model/time.ts';
+import { type Ipv4, type Mac, parseCidr } from '../wire/address.ts';
 import type { Db } from './db.ts';
 
 type SubnetRow = {
@@ -82,16 +82,22 @@ export function openNetwork(db: Db) {
         subnet.leaseSeconds,
         subnet.authoritative ? 1 : 0,
       );
-      return subnets.all().map(toSubnet).find((one) => one.cidr.base === subnet.cidr.base && one.cidr.prefix === subnet.cidr.prefix) as Subnet;
+      return subnets
+        .all()
+        .map(toSubnet)
+        .find((one) => one.cidr.base === subnet.cidr.base && one.cidr.prefix === subnet.cidr.prefix) as Subnet;
     },
 
     reservation(subnetId: number, mac: Mac): Reservation | undefined {
       const row = reservationOf.get(subnetId, mac);
       return row ? { id: row.id, subnetId, mac, address: row.address as Ipv4 } : undefined;
     },
-    reservedFor: (subnetId: number, address: Ipv4): Mac | undefined => reservedFor.get(subnetId, address)?.mac as Mac | undefined,
+    reservedFor: (subnetId: number, address: Ipv4): Mac | undefined =>
+      reservedFor.get(subnetId, address)?.mac as Mac | undefined,
     reservations: (): Reservation[] =>
-      reservations.all().map((row) => ({ id: row.id, subnetId: row.subnet_id, mac: row.mac as Mac, address: row.address as Ipv4 })),
+      reservations
+        .all()
+        .map((row) => ({ id: row.id, subnetId: row.subnet_id, mac: row.mac as Mac, address: row.address as Ipv4 })),
     addReservation(subnetId: number, mac: Mac, address: Ipv4): void {
       const holder = reservedFor.get(subnetId, address);
       if (holder) throw new AppError('name-taken', `${address} is reserved for ${holder.mac} already`);
@@ -113,7 +119,8 @@ export function openNetwork(db: Db) {
     /** Whose address this is now, to tell who asks for a file without a name of its own. */
     macAt: (address: Ipv4): Mac | undefined => (macAt.get(address)?.mac as Mac | null | undefined) ?? undefined,
     /** Addresses whose lease has ended, the longest ended first. */
-    endedLeases: (subnetId: number, now: Instant): Ipv4[] => oldestFree.all(subnetId, now).map((row) => row.address as Ipv4),
+    endedLeases: (subnetId: number, now: Instant): Ipv4[] =>
+      oldestFree.all(subnetId, now).map((row) => row.address as Ipv4),
 
     /** Write a lease. A client that held another address of the subnet gives that one up. */
     putLease(lease: Lease): void {

@@ -13,7 +13,8 @@ export function openSecrets(folder: string): Secrets {
   const path = join(folder, 'secret.key');
   if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
   const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'hex');
-  if (key.length !== 32) throw new Error(`${path} holds ${key.length} bytes of key, 32 are needed: restore it from your backup`);
+  if (key.length !== 32)
+    throw new Error(`${path} holds ${key.length} bytes of key, 32 are needed: restore it from your backup`);
   return {
     seal: (text) => {
       const iv = randomBytes(IV_BYTES);

@@ -1,9 +1,9 @@
-import type { Mac } from '../wire/address.ts';
+import type { ClientStage } from '../model/firmware.ts';
+import type { Instant } from '../model/time.ts';
 import type { BootView, OfferedBootenv } from '../model/view.ts';
+import type { Mac } from '../wire/address.ts';
 import type { Jobs } from './jobs.ts';
 import type { BootStage, Machines } from './machines.ts';
-import type { Instant } from '../model/time.ts';
-import type { ClientStage } from '../model/firmware.ts';
 
 /** A firmware that asks again within this time is still in the same boot: it retries, or tries its next boot option. */
 const SAME_BOOT_MS = 120_000;

@@ -38,7 +38,12 @@ export function advance(job: Job, happening: JobHappening, now: Instant): Advanc
     case 'failed':
       return end(job, 'failed', happening.why, now);
     case 'timeout':
-      return end(job, 'failed', `stage ${stage?.name} did not come to its end (${stage?.until}) in ${stage?.timeoutMinutes} minutes`, now);
+      return end(
+        job,
+        'failed',
+        `stage ${stage?.name} did not come to its end (${stage?.until}) in ${stage?.timeoutMinutes} minutes`,
+        now,
+      );
     case 'cancelled':
       return end(job, 'cancelled', `cancelled by ${happening.by}`, now);
   }

@@ -1,10 +1,10 @@
-import { isMac, type Mac } from '../wire/address.ts';
 import type { Events } from '../events.ts';
 import type { Inventory } from '../model/inventory.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Clock } from '../model/time.ts';
 import type { Workflow } from '../model/workflow.ts';
 import type { Machines } from '../store/machines.ts';
+import { isMac, type Mac } from '../wire/address.ts';
 import type { Runner } from './runner.ts';
 
 export type DiscoveryOptions = {
@@ -47,7 +47,11 @@ export function createDiscovery(options: DiscoveryOptions) {
       if (!before) return undefined;
       const macs = inventory.nics.map((nic) => nic.mac.toLowerCase()).filter(isMac);
       const machine = machines.saveInventory(before, inventory, macs, clock());
-      events.emit({ kind: 'machine.discovered', text: `${machine.name} is ${describeInventory(inventory)}`, machineId });
+      events.emit({
+        kind: 'machine.discovered',
+        text: `${machine.name} is ${describeInventory(inventory)}`,
+        machineId,
+      });
       if (machine.state === 'new' && settings.acceptAutomatically) accept(machine, 'the setting accept=automatic');
       runner.happened(machineId, { kind: 'milestone', milestone: 'inventoried' });
       return machines.byId(machineId);

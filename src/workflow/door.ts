@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Value } from 'typebox/value';
-import type { Ipv4 } from '../wire/address.ts';
-import { answer } from '../boot/http-server.ts';
 import { templateContext } from '../boot/context.ts';
+import { answer } from '../boot/http-server.ts';
 import { assetPaths, type Library } from '../boot/library.ts';
 import type { BootFiles } from '../boot/open.ts';
 import { bootUrl } from '../boot/paths.ts';
-import { TemplateError, type TemplateAsset } from '../boot/render.ts';
+import { type TemplateAsset, TemplateError } from '../boot/render.ts';
 import { paramSources } from '../boot/script.ts';
 import type { Events } from '../events.ts';
 import { assetName, type Bootenv } from '../model/bootenv.ts';
@@ -16,10 +15,11 @@ import type { Machine } from '../model/machine.ts';
 import { resolveParams } from '../model/params.ts';
 import { after, type Clock } from '../model/time.ts';
 import type { Arrival } from '../model/view.ts';
-import { currentStage, type Job, type Ticket, TICKET_ATTEMPTS } from '../model/workflow.ts';
+import { currentStage, type Job, TICKET_ATTEMPTS, type Ticket } from '../model/workflow.ts';
 import type { Jobs, Run } from '../store/jobs.ts';
 import type { Machines } from '../store/machines.ts';
 import { bootView } from '../store/views.ts';
+import type { Ipv4 } from '../wire/address.ts';
 import type { Discovery } from './discovery.ts';
 import type { Runner } from './runner.ts';
 
@@ -63,11 +63,17 @@ export function createDoor(options: DoorOptions) {
     for (const one of waiting) if (one.machineId === event.machineId) one.wake();
   });
 
-  async function handle(request: IncomingMessage, response: ServerResponse, path: string, arrival: Arrival): Promise<void> {
+  async function handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    arrival: Arrival,
+  ): Promise<void> {
     const [token = '', ...rest] = path.split('/');
     const run = jobs.run(token);
     const machine = run && machines.byId(run.machineId);
-    if (!run || !machine || run.expiresAt <= clock()) return answer(response, 410, 'this token is over: start the machine again');
+    if (!run || !machine || run.expiresAt <= clock())
+      return answer(response, 410, 'this token is over: start the machine again');
     const { searchParams: query } = new URL(request.url ?? '/', 'http://x');
     const body = request.method === 'POST' ? await readBody(request) : query.toString();
     if (body === undefined) return answer(response, 413, `the body is larger than ${MAX_BODY_BYTES} bytes`);
@@ -103,7 +109,13 @@ export function createDoor(options: DoorOptions) {
     }
     try {
       const text = renderForMachine(call, template, open.job);
-      events.emit({ kind: 'file.served', text: `${name}, rendered, ${Buffer.byteLength(text)} bytes by HTTP`, mac: run.mac, machineId: machine.id, data: { name, by: 'HTTP', bytes: Buffer.byteLength(text) } });
+      events.emit({
+        kind: 'file.served',
+        text: `${name}, rendered, ${Buffer.byteLength(text)} bytes by HTTP`,
+        mac: run.mac,
+        machineId: machine.id,
+        data: { name, by: 'HTTP', bytes: Buffer.byteLength(text) },
+      });
       sendText(response, text);
     } catch (error) {
       refuseRender(call, name, error);
@@ -112,7 +124,12 @@ export function createDoor(options: DoorOptions) {
 
   function refuseRender(call: Call, name: string, error: unknown): void {
     if (!(error instanceof TemplateError) && !(error instanceof AppError)) throw error;
-    events.emit({ kind: 'file.refused', text: `${name} cannot be rendered: ${error.message}`, mac: call.run.mac, machineId: call.machine.id });
+    events.emit({
+      kind: 'file.refused',
+      text: `${name} cannot be rendered: ${error.message}`,
+      mac: call.run.mac,
+      machineId: call.machine.id,
+    });
     runner.happened(call.machine.id, { kind: 'failed', why: `${name} cannot be rendered: ${error.message}` });
     answer(call.response, 500, error.message);
   }
@@ -128,13 +145,14 @@ export function createDoor(options: DoorOptions) {
   /** Long poll: work for the scout as soon as there is some. */
   async function giveWork(call: Call): Promise<void> {
     const { run, machine, response, request } = call;
-    if (run.purpose !== 'scout') return answer(response, 404, 'this token is not a scout\'s');
+    if (run.purpose !== 'scout') return answer(response, 404, "this token is not a scout's");
     const seconds = Math.min(Math.max(Number(call.query.get('wait') ?? 0) || 0, 0), LONGEST_WAIT_S);
     const deadline = clock() + seconds * 1000;
     while (!response.destroyed) {
       const present = jobs.run(call.token);
       const fresh = machines.byId(machine.id);
-      if (!present || !fresh || present.boot !== fresh.boot) return answer(response, 410, 'the machine has started again since: this scout is over');
+      if (!present || !fresh || present.boot !== fresh.boot)
+        return answer(response, 410, 'the machine has started again since: this scout is over');
       const work = findWork(present, fresh);
       if (work) return handOut(call, work.job, work.bootenv, work.ticket);
       const left = deadline - clock();
@@ -163,19 +181,33 @@ export function createDoor(options: DoorOptions) {
     const { machine, run, response } = call;
     const isNewStart = ticket.lastBoot !== machine.boot;
     if (isNewStart && ticket.attempts >= TICKET_ATTEMPTS) {
-      runner.happened(machine.id, { kind: 'failed', why: `reinstall loop stopped: ${bootenv.name} was started ${ticket.attempts} times and never reported that it was done` });
+      runner.happened(machine.id, {
+        kind: 'failed',
+        why: `reinstall loop stopped: ${bootenv.name} was started ${ticket.attempts} times and never reported that it was done`,
+      });
       return answer(response, 410, 'the install ticket is used up');
     }
     try {
       const script = renderForMachine(call, bootenv.task as string, job);
       const task = events.settle(() => {
         if (jobs.useTicket(ticket, machine.boot))
-          events.emit({ kind: 'ticket.used', text: `install ticket ${ticket.id}: start ${ticket.attempts + 1} of ${bootenv.name}`, machineId: machine.id, mac: run.mac });
+          events.emit({
+            kind: 'ticket.used',
+            text: `install ticket ${ticket.id}: start ${ticket.attempts + 1} of ${bootenv.name}`,
+            machineId: machine.id,
+            mac: run.mac,
+          });
         const present = jobs.taskOfBoot(job.id, machine.boot);
         if (present) return present; // its first answer was lost on the way
         const name = taskName(bootenv.task as string);
         const created = jobs.startTask(job, name, machine.boot, clock());
-        events.emit({ kind: 'task.started', text: `task ${name} begins`, machineId: machine.id, mac: run.mac, data: { task: created.id, job: job.id } });
+        events.emit({
+          kind: 'task.started',
+          text: `task ${name} begins`,
+          machineId: machine.id,
+          mac: run.mac,
+          data: { task: created.id, job: job.id },
+        });
         return created;
       });
       sendText(response, script, { 'X-Task': String(task.id), 'X-Task-Name': task.name });
@@ -187,13 +219,26 @@ export function createDoor(options: DoorOptions) {
   function renderForMachine(call: Call, template: string, job: Job): string {
     const { run, machine, arrival } = call;
     const library = options.library();
-    const bootenv = library.content.bootenvs.get(run.purpose === 'scout' ? (job.bootenv ?? run.bootenv) : run.bootenv) as Bootenv;
+    const bootenv = library.content.bootenvs.get(
+      run.purpose === 'scout' ? (job.bootenv ?? run.bootenv) : run.bootenv,
+    ) as Bootenv;
     const view = bootView(machines, jobs, options.settings, (name) => library.offered(name), run.mac);
-    const firstBoot = jobs.newRun({ ...run, purpose: 'first-boot', jobId: job.id, bootenv: bootenv.name, expiresAt: after(clock(), FIRST_BOOT_MS) });
+    const firstBoot = jobs.newRun({
+      ...run,
+      purpose: 'first-boot',
+      jobId: job.id,
+      bootenv: bootenv.name,
+      expiresAt: after(clock(), FIRST_BOOT_MS),
+    });
     const assets = new Map<string, TemplateAsset>();
     for (const path of assetPaths(bootenv)) {
       const asset = library.asset(bootenv, assetName(path));
-      if (asset) assets.set(asset.name, { url: bootUrl(arrival.url, { kind: 'asset', mac: run.mac, bootenv: bootenv.name, file: asset.name }), size: asset.size, sha256: asset.sha256 });
+      if (asset)
+        assets.set(asset.name, {
+          url: bootUrl(arrival.url, { kind: 'asset', mac: run.mac, bootenv: bootenv.name, file: asset.name }),
+          size: asset.size,
+          sha256: asset.sha256,
+        });
     }
     const context = templateContext({
       ...options.files.contextOf(run.mac, arrival, { ...view, machine }),
@@ -213,7 +258,11 @@ export function createDoor(options: DoorOptions) {
     }
     const [problem] = [...Value.Errors(Inventory, value)];
     if (problem) {
-      events.emit({ kind: 'machine.log', text: `inventory refused: ${problem.instancePath} ${problem.message}`, machineId: call.machine.id });
+      events.emit({
+        kind: 'machine.log',
+        text: `inventory refused: ${problem.instancePath} ${problem.message}`,
+        machineId: call.machine.id,
+      });
       return answer(call.response, 422, `the inventory is wrong at ${problem.instancePath}: ${problem.message}`);
     }
     discovery.saveInventory(call.machine.id, value as Inventory);
@@ -221,9 +270,14 @@ export function createDoor(options: DoorOptions) {
   }
 
   function takeLog(call: Call): void {
-    const lines = call.body.split('\n').map(printable).filter((line) => line !== '').slice(0, MAX_LOG_LINES);
+    const lines = call.body
+      .split('\n')
+      .map(printable)
+      .filter((line) => line !== '')
+      .slice(0, MAX_LOG_LINES);
     events.settle(() => {
-      for (const line of lines) events.emit({ kind: 'machine.log', text: line, machineId: call.machine.id, mac: call.run.mac });
+      for (const line of lines)
+        events.emit({ kind: 'machine.log', text: line, machineId: call.machine.id, mac: call.run.mac });
     });
     answer(call.response, 200, 'ok');
   }
@@ -234,14 +288,21 @@ export function createDoor(options: DoorOptions) {
     const text = printable(form.get('text') ?? '');
     events.settle(() => {
       machines.setStatus(call.machine.id, `${text} (${percent} %)`);
-      events.emit({ kind: 'machine.progress', text: `${text} (${percent} %)`, machineId: call.machine.id, mac: call.run.mac, data: { percent } });
+      events.emit({
+        kind: 'machine.progress',
+        text: `${text} (${percent} %)`,
+        machineId: call.machine.id,
+        mac: call.run.mac,
+        data: { percent },
+      });
     });
     answer(call.response, 200, 'ok');
   }
 
   function endTask(call: Call, id: number): void {
     const task = jobs.task(id);
-    if (!task || task.machineId !== call.machine.id) return answer(call.response, 404, `there is no task ${id} of this machine`);
+    if (!task || task.machineId !== call.machine.id)
+      return answer(call.response, 404, `there is no task ${id} of this machine`);
     const form = new URLSearchParams(call.body);
     const exit = Number(form.get('exit') ?? Number.NaN);
     if (!Number.isInteger(exit)) return answer(call.response, 422, `exit=${form.get('exit')} is not a number`);
@@ -249,12 +310,20 @@ export function createDoor(options: DoorOptions) {
     events.settle(() => {
       if (!jobs.endTask(id, exit === 0 ? 'done' : 'failed', message, clock())) return;
       const kind = exit === 0 ? 'task.finished' : 'task.failed';
-      const text = exit === 0 ? `task ${task.name} is done` : `task ${task.name} failed with exit ${exit}: ${message || 'no message'}`;
+      const text =
+        exit === 0
+          ? `task ${task.name} is done`
+          : `task ${task.name} failed with exit ${exit}: ${message || 'no message'}`;
       events.emit({ kind, text, machineId: call.machine.id, mac: call.run.mac, data: { task: id, exit } });
       const job = jobs.byId(task.jobId);
       const stillInstalling = job?.state === 'running' && job.stage === 0 && currentStage(job)?.until === 'installed';
-      if (exit !== 0 && job?.state === 'running' && stillInstalling) runner.happened(call.machine.id, { kind: 'failed', why: text });
-      else if (stillInstalling) runner.happened(call.machine.id, { kind: 'failed', why: `task ${task.name} ended without reporting that the install is done` });
+      if (exit !== 0 && job?.state === 'running' && stillInstalling)
+        runner.happened(call.machine.id, { kind: 'failed', why: text });
+      else if (stillInstalling)
+        runner.happened(call.machine.id, {
+          kind: 'failed',
+          why: `task ${task.name} ended without reporting that the install is done`,
+        });
     });
     answer(call.response, 200, 'ok');
   }
@@ -262,9 +331,15 @@ export function createDoor(options: DoorOptions) {
   /** The installer's one report. It closes the ticket, so it counts only while that is open. */
   function takeDone(call: Call): void {
     const open = openTicket(call.run);
-    if (!open || call.run.purpose === 'first-boot') return answer(call.response, 410, 'no install of this machine is going on');
+    if (!open || call.run.purpose === 'first-boot')
+      return answer(call.response, 410, 'no install of this machine is going on');
     events.settle(() => {
-      events.emit({ kind: 'install.done', text: `${open.ticket.bootenv} is installed, says its installer`, machineId: call.machine.id, mac: call.run.mac });
+      events.emit({
+        kind: 'install.done',
+        text: `${open.ticket.bootenv} is installed, says its installer`,
+        machineId: call.machine.id,
+        mac: call.run.mac,
+      });
       runner.happened(call.machine.id, { kind: 'milestone', milestone: 'installed' });
     });
     answer(call.response, 200, 'thank you: the machine boots its own disk from now on');
@@ -273,9 +348,16 @@ export function createDoor(options: DoorOptions) {
   function takeFailed(call: Call): void {
     const open = openTicket(call.run);
     if (!open) return answer(call.response, 410, 'no install of this machine is going on');
-    const why = printable(call.request.method === 'POST' ? call.body : (call.query.get('message') ?? '')) || 'the installer did not say why';
+    const why =
+      printable(call.request.method === 'POST' ? call.body : (call.query.get('message') ?? '')) ||
+      'the installer did not say why';
     events.settle(() => {
-      events.emit({ kind: 'install.failed', text: `the installer gave up: ${why}`, machineId: call.machine.id, mac: call.run.mac });
+      events.emit({
+        kind: 'install.failed',
+        text: `the installer gave up: ${why}`,
+        machineId: call.machine.id,
+        mac: call.run.mac,
+      });
       runner.happened(call.machine.id, { kind: 'failed', why: `the installer gave up: ${why}` });
     });
     answer(call.response, 200, 'noted');
@@ -287,7 +369,12 @@ export function createDoor(options: DoorOptions) {
     events.settle(() => {
       if (!jobs.useRun(call.token, clock())) return; // its first answer was lost on the way
       machines.setBoot(call.machine.id, call.machine.boot, 'os', clock());
-      events.emit({ kind: 'machine.alive', text: `${call.machine.name} started from its own disk and phoned home`, machineId: call.machine.id, mac: call.run.mac });
+      events.emit({
+        kind: 'machine.alive',
+        text: `${call.machine.name} started from its own disk and phoned home`,
+        machineId: call.machine.id,
+        mac: call.run.mac,
+      });
       runner.happened(call.machine.id, { kind: 'milestone', milestone: 'alive' });
     });
     answer(call.response, 200, 'welcome');
@@ -321,7 +408,11 @@ function senderOf(request: IncomingMessage): Ipv4 {
 }
 
 function sendText(response: ServerResponse, text: string, headers: Record<string, string> = {}): void {
-  response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(text), ...headers });
+  response.writeHead(200, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': Buffer.byteLength(text),
+    ...headers,
+  });
   response.end(text);
 }
 
@@ -338,7 +429,11 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
 
 /** One line that a machine said, without terminal escapes and control characters. */
 function printable(line: string): string {
-  return line.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, ' ').trimEnd().slice(0, MAX_LINE_CHARACTERS);
+  return line
+    .replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '')
+    .replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, ' ')
+    .trimEnd()
+    .slice(0, MAX_LINE_CHARACTERS);
 }
 
 /** `tasks/install-image.sh.hbs` is the task install-image. */

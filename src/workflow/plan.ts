@@ -31,23 +31,53 @@ export type JobPlan = { opensTicket: boolean; because: Reason[] };
 export function planJob(request: JobRequest, view: PlanView): JobPlan {
   const { machine, running } = view;
   const { workflow, bootenv } = request;
-  if (machine.locked) throw new AppError('machine-locked', `${machine.name} is locked`, `unlock it with: firstlight unlock ${machine.name}`);
-  if (machine.state === 'ignored') throw new AppError('machine-ignored', `${machine.name} is ignored`, `accept it with: firstlight accept ${machine.name}`);
+  if (machine.locked)
+    throw new AppError(
+      'machine-locked',
+      `${machine.name} is locked`,
+      `unlock it with: firstlight unlock ${machine.name}`,
+    );
+  if (machine.state === 'ignored')
+    throw new AppError(
+      'machine-ignored',
+      `${machine.name} is ignored`,
+      `accept it with: firstlight accept ${machine.name}`,
+    );
   if (running)
-    throw new AppError('job-running', `job ${running.id} (${running.workflow}) is running on ${machine.name}`, `wait for it, or end it with: firstlight cancel ${machine.name}`);
+    throw new AppError(
+      'job-running',
+      `job ${running.id} (${running.workflow}) is running on ${machine.name}`,
+      `wait for it, or end it with: firstlight cancel ${machine.name}`,
+    );
   checkExpectations(request.expect, view);
 
   const wantsBootenv = workflow.stages.some((stage) => stage.bootenv === '$bootenv');
-  if (wantsBootenv && !bootenv) throw new AppError('bad-request', `workflow ${workflow.name} needs a bootenv`, 'list them with: firstlight bootenvs');
-  if (bootenv?.missing) throw new AppError('bootenv-unavailable', `bootenv ${bootenv.bootenv.name} cannot be booted: ${bootenv.missing}`);
+  if (wantsBootenv && !bootenv)
+    throw new AppError(
+      'bad-request',
+      `workflow ${workflow.name} needs a bootenv`,
+      'list them with: firstlight bootenvs',
+    );
+  if (bootenv?.missing)
+    throw new AppError('bootenv-unavailable', `bootenv ${bootenv.bootenv.name} cannot be booted: ${bootenv.missing}`);
   const opensTicket = wantsBootenv && bootenv !== undefined && writesDisk(bootenv.bootenv);
   if (opensTicket && machine.state === 'new')
-    throw new AppError('machine-not-accepted', `${machine.name} is new: nobody has accepted it yet`, `accept it with: firstlight accept ${machine.name}`);
+    throw new AppError(
+      'machine-not-accepted',
+      `${machine.name} is new: nobody has accepted it yet`,
+      `accept it with: firstlight accept ${machine.name}`,
+    );
   if (bootenv) checkParams(bootenv.bootenv, request, view);
 
   const because: Reason[] = [
-    { rule: 'workflow', text: `${workflow.name}: ${workflow.stages.map((stage) => stage.name).join(', then ')}`, ref: `workflows/${workflow.name}.yaml` },
-    ...(opensTicket ? [{ rule: 'ticket', text: `opens a single-use install ticket for ${bootenv?.bootenv.name}` }] : []),
+    {
+      rule: 'workflow',
+      text: `${workflow.name}: ${workflow.stages.map((stage) => stage.name).join(', then ')}`,
+      ref: `workflows/${workflow.name}.yaml`,
+    },
+    ...(opensTicket
+      ? [{ rule: 'ticket', text: `opens a single-use install ticket for ${bootenv?.bootenv.name}` }]
+      : []),
     machine.hasBmc
       ? { rule: 'bmc', text: `its BMC at ${machine.bmcAddress} restarts it from the network` }
       : { rule: 'no-bmc', text: `no BMC is known: restart ${machine.name} by hand and let it boot from the network` },
@@ -57,23 +87,36 @@ export function planJob(request: JobRequest, view: PlanView): JobPlan {
 
 function checkExpectations(expect: Expectation, { machine, now }: PlanView): void {
   const fail = (what: string, wanted: unknown, present: unknown): never => {
-    throw new AppError('expectation-failed', `${machine.name} was expected to have ${what} ${JSON.stringify(wanted)}, but it has ${JSON.stringify(present ?? null)}`);
+    throw new AppError(
+      'expectation-failed',
+      `${machine.name} was expected to have ${what} ${JSON.stringify(wanted)}, but it has ${JSON.stringify(present ?? null)}`,
+    );
   };
   if (expect.serial !== undefined && expect.serial !== machine.serial) fail('serial', expect.serial, machine.serial);
   if (expect.state !== undefined && expect.state !== machine.state) fail('state', expect.state, machine.state);
   if (expect.silentMinutes !== undefined && machine.seenAt !== undefined) {
     const silent = Math.floor((now - machine.seenAt) / 60_000);
-    if (silent < expect.silentMinutes) fail('been silent for at least this many minutes:', expect.silentMinutes, silent);
+    if (silent < expect.silentMinutes)
+      fail('been silent for at least this many minutes:', expect.silentMinutes, silent);
   }
 }
 
 /** Every param is known and of its type before the machine is touched, not on its screen in the middle of the night. */
 function checkParams(bootenv: Bootenv, request: JobRequest, { machine, declarations }: PlanView): void {
   const unknown = unknownParams(request.params, declarations);
-  if (unknown.length > 0) throw new AppError('bad-param', `there is no param ${unknown.join(', ')}`, `${bootenv.name} has: ${(bootenv.params ?? []).join(', ')}`);
+  if (unknown.length > 0)
+    throw new AppError(
+      'bad-param',
+      `there is no param ${unknown.join(', ')}`,
+      `${bootenv.name} has: ${(bootenv.params ?? []).join(', ')}`,
+    );
   const useless = Object.keys(request.params).filter((name) => !(bootenv.params ?? []).includes(name));
   if (useless.length > 0)
-    throw new AppError('bad-param', `${bootenv.name} does not use param ${useless.join(', ')}`, `it has: ${(bootenv.params ?? []).join(', ')}`);
+    throw new AppError(
+      'bad-param',
+      `${bootenv.name} does not use param ${useless.join(', ')}`,
+      `it has: ${(bootenv.params ?? []).join(', ')}`,
+    );
   resolveParams(bootenv.params ?? [], declarations, [
     { name: 'this request', values: request.params },
     { name: `machine ${machine.name}`, values: machine.params },

@@ -1,5 +1,5 @@
-import { openBmc } from '../bmc/index.ts';
 import type { BmcDriver } from '../bmc/driver.ts';
+import { openBmc } from '../bmc/index.ts';
 import type { Events } from '../events.ts';
 import { AppError } from '../model/errors.ts';
 import { after, type Clock } from '../model/time.ts';
@@ -34,10 +34,20 @@ export function createRunner(options: RunnerOptions) {
       const now = clock();
       const created = jobs.create(wanted, now);
       jobs.dropFirstBootRuns(created.machineId, created.id);
-      events.emit({ kind: 'job.created', text: `job ${created.id}: ${describeJob(created)}, asked by ${created.createdBy}`, machineId: created.machineId, data: { job: created.id } });
+      events.emit({
+        kind: 'job.created',
+        text: `job ${created.id}: ${describeJob(created)}, asked by ${created.createdBy}`,
+        machineId: created.machineId,
+        data: { job: created.id },
+      });
       if (begin.opensTicket) {
         const ticket = jobs.openTicket(created, created.bootenv ?? '', after(now, TICKET_MS), now);
-        events.emit({ kind: 'ticket.opened', text: `install ticket ${ticket.id} for ${ticket.bootenv}, good until ${new Date(ticket.expiresAt).toISOString()}`, machineId: created.machineId, data: { job: created.id } });
+        events.emit({
+          kind: 'ticket.opened',
+          text: `install ticket ${ticket.id} for ${ticket.bootenv}, good until ${new Date(ticket.expiresAt).toISOString()}`,
+          machineId: created.machineId,
+          data: { job: created.id },
+        });
       }
       apply(created, { kind: 'created', restart: begin.restart });
       return created;
@@ -60,7 +70,11 @@ export function createRunner(options: RunnerOptions) {
     if (!step) return;
     jobs.save(step.job);
     if (step.closeTicket && jobs.closeTicket(job.id, step.closeTicket, now))
-      events.emit({ kind: 'ticket.closed', text: `install ticket closed: ${step.closeTicket}`, machineId: job.machineId });
+      events.emit({
+        kind: 'ticket.closed',
+        text: `install ticket closed: ${step.closeTicket}`,
+        machineId: job.machineId,
+      });
     if (step.job.state !== 'running') jobs.dropEffects(job.id, now);
     for (const action of step.effects) jobs.addEffect(job.id, action, now);
     if (step.machineState) machines.setState(job.machineId, step.machineState);
@@ -77,7 +91,11 @@ export function createRunner(options: RunnerOptions) {
       if (busy.has(effect.jobId)) continue;
       busy.add(effect.jobId);
       perform(effect)
-        .catch((error: unknown) => console.error(`effect ${effect.action} of job ${effect.jobId}: ${error instanceof Error ? error.stack : String(error)}`))
+        .catch((error: unknown) =>
+          console.error(
+            `effect ${effect.action} of job ${effect.jobId}: ${error instanceof Error ? error.stack : String(error)}`,
+          ),
+        )
         .finally(() => {
           busy.delete(effect.jobId);
           wake();
@@ -114,8 +132,20 @@ export function createRunner(options: RunnerOptions) {
     events.settle(() => {
       jobs.endEffect(effect.id, state, result, clock());
       const words = ACTION_WORDS[effect.action];
-      if (state === 'done') events.emit({ kind: 'power.command', text: `${words}: ${result}`, machineId: job.machineId, data: { job: job.id, ms } });
-      else events.emit({ kind: 'power.failed', text: `${words} failed: ${result}`, machineId: job.machineId, data: { job: job.id, ms } });
+      if (state === 'done')
+        events.emit({
+          kind: 'power.command',
+          text: `${words}: ${result}`,
+          machineId: job.machineId,
+          data: { job: job.id, ms },
+        });
+      else
+        events.emit({
+          kind: 'power.failed',
+          text: `${words} failed: ${result}`,
+          machineId: job.machineId,
+          data: { job: job.id, ms },
+        });
       if (state === 'failed') apply(jobs.byId(job.id) ?? job, { kind: 'failed', why: `${words} failed: ${result}` });
     });
   }
@@ -123,7 +153,12 @@ export function createRunner(options: RunnerOptions) {
   /** The driver of a machine's BMC. Throws `no-bmc`. */
   function openMachineBmc(machineId: number): BmcDriver {
     const record = machines.bmc(machineId);
-    if (!record) throw new AppError('no-bmc', `no BMC is known for ${machines.byId(machineId)?.name}`, 'give it one with: firstlight bmc set');
+    if (!record)
+      throw new AppError(
+        'no-bmc',
+        `no BMC is known for ${machines.byId(machineId)?.name}`,
+        'give it one with: firstlight bmc set',
+      );
     const { cipherSuite, driver, ...target } = record;
     return openBmc(
       { ...target, driver: driver as 'ipmi' },
