@@ -129,9 +129,11 @@ function stepAck(state: Transfer, wireBlock: number, at: number): TransferStep {
     const greeted: Transfer = { ...moved(state, at), phase: 'data' };
     return { ...sendWindow(greeted), timerMs: greeted.waitMs };
   }
-  const block = nearest(wireBlock, state.base - 1);
-  if (block >= state.next || block < state.base - 1) return { state, send: [] };
-  if (block === state.base - 1) return stepDuplicate(state, at);
+  const acknowledged = state.base - 1;
+  // The block at or after the last acknowledged one with these 16 bits: for an older ACK that is one never sent.
+  const block = acknowledged + ((wireBlock - acknowledged) & 0xffff);
+  if (block >= state.next) return { state, send: [] };
+  if (block === acknowledged) return stepDuplicate(state, at);
   return acknowledge(state, block, at);
 }
 
@@ -229,10 +231,4 @@ function endOfSilence(state: Transfer, idleMs: number): TransferEnd {
 
 function end(state: Transfer, ended: TransferEnd): TransferStep {
   return { state: { ...state, phase: 'ended' }, send: [], ended };
-}
-
-/** The block number nearest to `near` that has these 16 bits on the wire. */
-function nearest(wireBlock: number, near: number): number {
-  const ahead = (wireBlock - near) & 0xffff;
-  return near + (ahead < 0x8000 ? ahead : ahead - 0x10000);
 }

@@ -243,6 +243,19 @@ test('uses empty name fields for what does not fit, when it may', () => {
   assert.deepEqual(named.dropped, [15, 56]);
 });
 
+test('the mark of the overload has its place in what may be sent', () => {
+  const packet = reply([
+    [6, Buffer.alloc(200, 6)],
+    [12, Buffer.alloc(102, 12)],
+    [15, Buffer.alloc(20, 15)],
+  ]);
+  // 6 and 12 have 306 of the 307 bytes: with the mark's 3 one of them has to go to the file field.
+  const { bytes, dropped } = encodeDhcp(packet, { maxSize: 548, overload: true });
+  assert.deepEqual(dropped, []);
+  assert.deepEqual(layout(bytes), [6, 15, 52, 255]);
+  assert.ok(bytes.length <= 548);
+});
+
 test('refuses what the header cannot carry, by name', () => {
   const packet = reply([]);
   const broken: [Partial<DhcpPacket>, string][] = [
