@@ -75,7 +75,7 @@ export function createUpstream(bases: readonly string[], timeoutMs: number, atOn
         const size = length === undefined ? undefined : Number(length);
         return { status: 'found', response, size, validators: { etag, lastModified }, done };
       }
-      response.resume();
+      response.on('error', () => {}).resume(); // its body is of no use, nor is that it breaks off
       if (status === 304) return { status: 'unchanged' };
       if (status === 404 || status === 410) return { status: 'missing' };
       const target = response.headers.location;
