@@ -2,26 +2,30 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type BmcDriver, BmcError, type BmcErrorKind } from '../../src/bmc/driver.ts';
 import { type DriverOptions, openBmc } from '../../src/bmc/index.ts';
+import type { Patience } from '../../src/bmc/link.ts';
 import { COMPLETION, decodeBootFlags, PRIVILEGE } from '../../src/wire/ipmi.ts';
 import type { CipherSuite } from '../../src/wire/rakp.ts';
 import { freePort } from './ipmi-sim.ts';
 import { startWireBmc, type WireBmcOptions } from './wire-bmc.ts';
 
 type WireBmc = Awaited<ReturnType<typeof startWireBmc>>;
-const patience = { firstMs: 40, lastMs: 100, sends: 4 };
+/** Long enough that a loaded computer loses nothing; short where a test waits for silence or for a busy BMC. */
+const STEADY = { firstMs: 2000, lastMs: 3000, sends: 4 };
+const SHORT = { firstMs: 300, lastMs: 300, sends: 4 };
 
 function open(port: number, user = 'admin', password = 's3cret', options: DriverOptions = {}): BmcDriver {
-  return openBmc({ driver: 'ipmi', address: '127.0.0.1', port, user, password }, { patience, ...options });
+  return openBmc({ driver: 'ipmi', address: '127.0.0.1', port, user, password }, { patience: STEADY, ...options });
 }
 
 /** Runs `check` with a BMC of ours and a driver for it; whatever happens, no session may be left open on it. */
 async function withBmc(
   options: WireBmcOptions,
   check: (driver: BmcDriver, bmc: WireBmc) => Promise<void>,
+  patience: Patience = STEADY,
 ): Promise<void> {
   const bmc = await startWireBmc(options);
   try {
-    const driver = open(bmc.port);
+    const driver = open(bmc.port, 'admin', 's3cret', { patience });
     await check(driver, bmc);
     await driver.close();
     assert.equal(bmc.openSessions(), 0, 'sessions left open');
@@ -164,6 +168,16 @@ test('works as OPERATOR when the user may not be ADMINISTRATOR', () =>
     assert.deepEqual(bmc.done, ['on']);
   }));
 
+test('asks for the role OPERATOR when the BMC refuses ADMINISTRATOR in the login, and for nothing below that', async () => {
+  await withBmc({ users: operator, refusesRole: true }, async (_, bmc) => {
+    await open(bmc.port, 'op').setPower('on');
+    assert.deepEqual(bmc.done, ['on']);
+  });
+  await withBmc({ users: viewer, refusesRole: true }, (_, bmc) =>
+    assertBmcError(open(bmc.port, 'viewer').powerState(), 'privilege', /at RAKP 1: this user may not have/),
+  );
+});
+
 test('says that a user has too little privilege, and logs out', () =>
   withBmc({ users: viewer }, (_, bmc) =>
     assertBmcError(open(bmc.port, 'viewer').powerState(), 'privilege', /user viewer/),
@@ -173,14 +187,20 @@ test('says that no session slot is free', () =>
   withBmc({ slots: 0 }, (driver) => assertBmcError(driver.powerState(), 'no-session-slot', /no free session slot/)));
 
 test('asks a busy BMC again', () =>
-  withBmc({ completions: { 'Chassis Control': [0xc0, 0xd2, 0xc3] } }, async (driver, bmc) => {
-    await driver.setPower('on');
-    assert.deepEqual(bmc.done, ['on']);
-  }));
+  withBmc(
+    { completions: { 'Chassis Control': [0xc0, 0xd2, 0xc3] } },
+    async (driver, bmc) => {
+      await driver.setPower('on');
+      assert.deepEqual(bmc.done, ['on']);
+    },
+    SHORT,
+  ));
 
 test('gives up on a BMC that stays busy, and logs out', () =>
-  withBmc({ completions: { 'Get Chassis Status': Array(9).fill(0xc0) } }, (driver) =>
-    assertBmcError(driver.powerState(), 'busy', /it is busy \(completion code C0h\)/),
+  withBmc(
+    { completions: { 'Get Chassis Status': Array(9).fill(0xc0) } },
+    (driver) => assertBmcError(driver.powerState(), 'busy', /it is busy \(completion code C0h\)/),
+    SHORT,
   ));
 
 test('passes on why a command was refused', () =>
@@ -190,23 +210,33 @@ test('passes on why a command was refused', () =>
   }));
 
 test('reads the power state when the answer to a power command is lost', async () => {
-  await withBmc({ control: 'unanswered' }, async (driver, bmc) => {
-    await driver.setPower('on');
-    assert.deepEqual(bmc.done, ['on']);
-  });
-  await withBmc({ control: 'lost' }, (driver) =>
-    assertBmcError(driver.setPower('on'), 'unreachable', /whether it acted is not known/),
+  await withBmc(
+    { control: 'unanswered' },
+    async (driver, bmc) => {
+      await driver.setPower('on');
+      assert.deepEqual(bmc.done, ['on']);
+    },
+    SHORT,
+  );
+  await withBmc(
+    { control: 'lost' },
+    (driver) => assertBmcError(driver.setPower('on'), 'unreachable', /whether it acted is not known/),
+    SHORT,
   );
 });
 
 test('says that nobody listens, and that an address does not exist', async () => {
-  await assertBmcError(open(await freePort()).powerState(), 'unreachable', /nothing listens on that port/);
+  await assertBmcError(open(await freePort()).powerState(), 'unreachable', /nothing listens on that port\. Check/);
   const target = { driver: 'ipmi', address: 'bmc.invalid', port: 623, user: '', password: '' } as const;
-  await assert.rejects(openBmc(target, { patience }).powerState(), { kind: 'unreachable' });
+  await assert.rejects(openBmc(target).powerState(), { kind: 'unreachable' });
 });
 
 test('says that a BMC speaks IPMI 1.5 only', () =>
-  withBmc({ speaks20: false }, (driver) => assertBmcError(driver.powerState(), 'protocol', /speaks IPMI 1\.5 only/)));
+  withBmc(
+    { speaks20: false },
+    (driver) => assertBmcError(driver.powerState(), 'protocol', /speaks IPMI 1\.5 only/),
+    SHORT,
+  ));
 
 test('refuses calls after it is closed, and lets the running one end', () =>
   withBmc({}, async (driver, bmc) => {

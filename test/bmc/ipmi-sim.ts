@@ -84,6 +84,8 @@ mc_enable 0x20
   );
   const args = ['-c', join(folder, 'lan.conf'), '-f', join(folder, 'emu'), '-s', join(folder, 'state'), '-n'];
   const child = spawn('ipmi_sim', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const end = () => child.kill();
+  process.once('exit', end);
   let output = '';
   child.stdout.on('data', (data) => {
     output += data;
@@ -103,6 +105,7 @@ mc_enable 0x20
         child.kill();
         await ended;
       }
+      process.off('exit', end);
       await rm(folder, { recursive: true, force: true });
     },
   };

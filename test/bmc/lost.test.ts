@@ -5,7 +5,7 @@ import { openBmc } from '../../src/bmc/index.ts';
 import { startRelay } from './relay.ts';
 import { startWireBmc } from './wire-bmc.ts';
 
-const patience = { firstMs: 60, lastMs: 150, sends: 4 };
+const patience = { firstMs: 150, lastMs: 400, sends: 6 };
 
 const OPERATIONS: Record<string, (driver: BmcDriver) => Promise<unknown>> = {
   powerState: (driver) => driver.powerState(),

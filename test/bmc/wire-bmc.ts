@@ -9,6 +9,8 @@ export type WireBmcOptions = {
   suites?: rakp.CipherSuite[];
   users?: Record<string, { password: string; privilege: number }>;
   slots?: number;
+  /** Refuses a role above the user's privilege in RAKP 1 already, instead of in Set Session Privilege Level. */
+  refusesRole?: boolean;
   /** Completion codes by command name, used up one by one: `{'Chassis Control': [0xc0, 0xc0]}` is busy twice. */
   completions?: Record<string, number[]>;
   /** Completion codes by boot option parameter, forever. */
@@ -43,7 +45,8 @@ export async function startWireBmc(options: WireBmcOptions = {}) {
     /** Session ids that consoles chose, in the order they came. */
     consoleIds: [] as number[],
     suite: undefined as rakp.CipherSuite | undefined,
-    openSessions: () => logins.size,
+    /** Logins that were never finished do not count: a console cannot close those. */
+    openSessions: () => [...logins.values()].filter((login) => login.keys).length,
     stop: () => new Promise<void>((resolve) => socket.close(() => resolve())),
   };
 
@@ -149,7 +152,8 @@ export async function startWireBmc(options: WireBmcOptions = {}) {
     if (!login || login.facts.consoleRandom.length > 0) return refuse(rakp.STATUS.invalidSession);
     const account = users[user.toString()];
     if (!account) return refuse(rakp.STATUS.unauthorizedName);
-    if ((role & 0x0f) > account.privilege && (role & 0x10) === 0) return refuse(rakp.STATUS.unauthorizedRole);
+    const isTooHigh = (role & 0x0f) > account.privilege;
+    if (isTooHigh && (options.refusesRole || (role & 0x10) === 0)) return refuse(rakp.STATUS.unauthorizedRole);
     Object.assign(login.facts, { consoleRandom: Buffer.from(consoleRandom), role, user: Buffer.from(user) });
     login.password = account.password;
     login.limit = account.privilege;
