@@ -87,10 +87,10 @@ export function createSuites(shelf: Shelf, freshMs: number): Suites {
 
   /** The suite as it is now: the same object when nothing changed, else a new one that is complete. */
   async function renew(name: string, suite: Suite): Promise<Suite> {
-    const old = suite.files[suite.anchor]!;
-    const entry = await fetchWhole(suite.anchor, old);
+    const old = suite.files[suite.anchor];
+    const entry = await fetchWhole(suite.anchor, old ?? {});
     if (entry === 'missing') throw new Error('it is gone from the archive');
-    if (entry === 'unchanged' || entry.sha256 === old.sha256) return suite;
+    if (entry === 'unchanged' || entry.sha256 === old?.sha256) return suite;
     const sums = await readSums(entry, name);
     const files: Record<string, Entry> = { [suite.anchor]: entry };
     for (const [path, held] of Object.entries(suite.files)) {

@@ -311,6 +311,7 @@ test('a cache that somebody emptied is filled again', async (t) => {
   for (const path of [DEB, 'dists/bookworm/main/Packages']) await rack.get(path);
   for (const name of ['pool', 'dists']) await rm(join(rack.folder, name), { recursive: true });
   assert.equal((await rack.get(DEB)).body.toString(), 'hello');
+  assert.match((await rack.get('dists/bookworm/InRelease')).body.toString(), /Version: one/);
   assert.equal((await rack.get('dists/bookworm/main/Packages')).body.toString(), 'packages one');
 });
 
