@@ -16,7 +16,7 @@ import { openSession, type Session } from './session.ts';
 export type IpmiOptions = {
   /** The suite that worked last time, tried first. Without it: 17, then 3. */
   cipherSuite?: CipherSuite;
-  /** Told when a login works with another suite than the one tried first before: keep it for the next driver. */
+  /** Told which suite worked when it is not the one remembered: keep it for the next driver's `cipherSuite`. */
   onCipherSuite?: (suite: CipherSuite) => void;
   patience?: Patience;
 };
@@ -45,9 +45,9 @@ export function openIpmi(target: BmcTarget, options: IpmiOptions = {}): BmcDrive
     try {
       const suites: CipherSuite[] = lastSuite === 3 ? [3, 17] : [17, 3];
       const session = await openSession(link, target, { suites, patience });
-      if (session.suite !== lastSuite) options.onCipherSuite?.(session.suite);
-      lastSuite = session.suite;
       try {
+        if (session.suite !== lastSuite) options.onCipherSuite?.(session.suite);
+        lastSuite = session.suite;
         return await perform(session);
       } finally {
         await session.close();

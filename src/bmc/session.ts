@@ -211,6 +211,8 @@ async function performLogin(link: Link, target: BmcTarget, { suites, patience }:
   for (const suite of suites) {
     const result = await loginWithSuite(link, target, suite, patience);
     if (!(result instanceof BmcError)) return result;
+    // A suite that is refused says nothing new about one that got no answer.
+    if (failure.kind === 'unreachable') throw failure;
     failure = result;
     // Silence from a BMC that answers otherwise may be its way to refuse the suite; from any other, it is not there.
     if (failure.kind === 'unreachable' && !capabilities) throw failure;

@@ -249,3 +249,11 @@ test('refuses calls after it is closed, and lets the running one end', () =>
     assert.equal(await running, 'off');
     await assertBmcError(driver.powerState(), 'refused', /no longer in use/);
   }));
+
+test('logs out when the listener of the cipher suite fails', () =>
+  withBmc({}, async (_, bmc) => {
+    const fail = () => {
+      throw new Error('the disk is full');
+    };
+    await assert.rejects(open(bmc.port, 'admin', 's3cret', { onCipherSuite: fail }).powerState(), /the disk is full/);
+  }));
