@@ -14,15 +14,14 @@ export function dropPrivileges(
   if (process.getuid?.() !== 0) return { dropped: true, text: `runs as uid ${process.getuid?.()}` };
   const account = findAccount(user);
   if (!account) return { dropped: false, text: `stays root: there is no user ${user} (scripts/setup makes it)` };
-  for (const folder of [needs.own, ...needs.read]) {
-    const wall = findWall(folder, account);
-    if (wall)
-      return {
-        dropped: false,
-        text: `stays root: user ${user} may not enter ${wall}; keep Firstlight where others may read, such as /opt or /srv`,
-      };
-  }
-  giveTo(needs.own, account);
+  const wallBefore = findWall(needs.own, account);
+  if (!wallBefore) giveTo(needs.own, account);
+  const wall = wallBefore ?? needs.read.map((folder) => findWall(folder, account)).find((one) => one !== undefined);
+  if (wall)
+    return {
+      dropped: false,
+      text: `stays root: user ${user} may not enter ${wall}; keep Firstlight where others may read, such as /opt or /srv`,
+    };
   process.setgroups?.([account.gid]);
   process.setgid?.(account.gid);
   process.setuid?.(account.uid);

@@ -64,7 +64,7 @@ export function openLibrary(content: Content, assets: Assets): { library?: Libra
 
 /** Every public file of a bootenv, as `FOLDER/FILE`. */
 export function assetPaths(bootenv: Bootenv): string[] {
-  const kernels = Object.values(bootenv.arch ?? {}).flatMap((one) => [one.kernel, ...one.initrds]);
+  const kernels = Object.values(bootenv.arch ?? {}).flatMap((one) => (one ? [one.kernel, ...one.initrds] : []));
   return [...kernels, ...(bootenv.assets ?? [])];
 }
 

@@ -6,7 +6,7 @@ import type { Machine } from '../model/machine.ts';
 import type { ClientKey } from '../model/network.ts';
 import { describeReasons } from '../model/reason.ts';
 import type { Clock, Instant } from '../model/time.ts';
-import type { Arrival, BootView, OfferedBootenv } from '../model/view.ts';
+import type { Arrival, OfferedBootenv } from '../model/view.ts';
 import type { ServedSockets } from '../sockets.ts';
 import type { Db } from '../store/db.ts';
 import type { Jobs } from '../store/jobs.ts';
@@ -132,27 +132,27 @@ export function createDhcpServer(options: DhcpServerOptions) {
     if (decision.offer?.kind === 'forget' && view.subnet) offers.forget(view.subnet.id, decision.offer.client);
 
     const isBootClient = request.firmware.stage !== 'os';
-    let machine = view.boot?.machine;
+    const known = view.boot?.machine;
     // an unknown machine is recorded once it takes a lease: a storm of DISCOVERs leaves no trace on disk
-    if (!machine && request.mac && isBootClient && decision.lease?.kind === 'bind')
-      machine = options.recordMachine(request.mac);
-    if (machine && view.boot) noteBoot(request, machine, view.boot, isNewBoot, now);
+    const isNew = !known && request.mac !== undefined && isBootClient && decision.lease?.kind === 'bind';
+    const machine = isNew && request.mac ? options.recordMachine(request.mac) : known;
+    if (machine && view.boot) noteBoot(request, machine, isNew ? machine.boot + 1 : view.boot.boot, isNew || isNewBoot, now);
     if (decision.boot?.kind === 'local' && decision.boot.failJob && view.boot?.job)
       options.failJob(view.boot.job.id, decision.boot.failJob);
     if (machine || decision.lease) tell(request, decision);
   }
 
   /** Keep which boot the machine is in and how far that has come. */
-  function noteBoot(request: DhcpRequest, machine: Machine, boot: BootView, isNewBoot: boolean, now: Instant): void {
+  function noteBoot(request: DhcpRequest, machine: Machine, boot: number, isNewBoot: boolean, now: Instant): void {
     const stage: BootStage | undefined = request.firmware.stage === 'os' ? undefined : request.firmware.stage;
     if (stage === undefined) return;
-    machines.setBoot(machine.id, boot.boot, stage, now);
+    machines.setBoot(machine.id, boot, stage, now);
     if (request.firmware.mode !== 'unknown' && machine.firmware !== request.firmware.mode)
       machines.setFirmware(machine.id, request.firmware.mode);
     if (isNewBoot)
       events.emit({
         kind: 'boot.started',
-        text: `boot ${boot.boot} begins: ${request.firmware.name}`,
+        text: `boot ${boot} begins: ${request.firmware.name}`,
         mac: request.mac,
         data: { firmware: request.firmware.name },
       });

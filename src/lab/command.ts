@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { findAccelerator } from './accel.ts';
 import { sendOrder } from './control.ts';
+import { enrollRack } from './enroll.ts';
 import { LabError } from './error.ts';
 import { checkHost } from './host.ts';
 import { FIRMWARES, type Firmware, type MachineOptions, RACKS_FOLDER } from './plan.ts';
@@ -18,6 +19,8 @@ const USAGE = `The virtual rack: machines with real firmware and BMCs in a netwo
   firstlight lab power NAME on|off|status|reset|soft
   firstlight lab console NAME [--follow]
                                    what came out of the machine's serial port
+  firstlight lab enroll [--power-on]
+                                   tell the appliance the rack's MACs and BMCs, and switch its machines on
   firstlight lab down              end the rack, and remove what dead racks left behind
   firstlight lab accel             whether KVM or emulation is faster here, and why
 
@@ -31,6 +34,7 @@ type Flags = {
   memory?: string;
   disk?: string;
   follow?: boolean;
+  'power-on'?: boolean;
   help?: boolean;
 };
 
@@ -39,6 +43,7 @@ const COMMANDS: Record<string, (flags: Flags, names: string[]) => Promise<void>>
   list,
   power,
   console: showConsole,
+  enroll,
   down,
   accel,
 };
@@ -80,6 +85,7 @@ function readArguments(argv: string[]): { flags: Flags; command: string | undefi
         memory: { type: 'string' },
         disk: { type: 'string' },
         follow: { type: 'boolean', short: 'f' },
+        'power-on': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -163,6 +169,10 @@ async function printRack(file: RackFile): Promise<void> {
   );
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]!.length))) ?? [];
   for (const row of rows) tell(`  ${row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')}`);
+}
+
+async function enroll(flags: Flags): Promise<void> {
+  for (const line of await enrollRack(flags.rack, { powerOn: flags['power-on'] ?? false })) tell(line);
 }
 
 const POWER_ORDERS: Record<string, string[]> = {

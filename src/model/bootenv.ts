@@ -23,7 +23,12 @@ export const Bootenv = Type.Object(
     description: Type.String(),
     kind: Type.Union([Type.Literal('scout'), Type.Literal('installer'), Type.Literal('image'), Type.Literal('local')]),
     /** Kernel and initrds per architecture, as `FOLDER/FILE` below the assets folder. */
-    arch: Type.Optional(Type.Record(Type.Union([Type.Literal('x64'), Type.Literal('arm64')]), KernelAndInitrds)),
+    arch: Type.Optional(
+      Type.Object(
+        { x64: Type.Optional(KernelAndInitrds), arm64: Type.Optional(KernelAndInitrds) },
+        { additionalProperties: false },
+      ),
+    ),
     /** The kernel's arguments, a template. */
     arguments: Type.Optional(Type.String()),
     /** Another bootenv whose kernel is booted instead of one of its own. */

@@ -162,7 +162,7 @@ export function openJobs(db: Db) {
         throw new AppError(
           'job-running',
           `job ${present.id} (${present.workflow}${present.bootenv ? ` ${present.bootenv}` : ''}) is running on this machine`,
-          `wait for it, or end it with: firstlight cancel ${present.id}`,
+          'wait for it, or end it with: firstlight cancel MACHINE',
         );
       const id = Number(
         insertJob.run(
