@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Children, killChildren } from './children.ts';
 import { LabError } from './error.ts';
 import { hasNamespace } from './namespace.ts';
@@ -48,7 +49,7 @@ export type StateFolder = { release: () => void };
  * LabError when that rack still runs.
  */
 export async function claimState(plan: RackPlan): Promise<StateFolder> {
-  const lock = await tryLock(plan.stateFolder);
+  const lock = await lockWithPatience(plan.stateFolder);
   if (!lock) {
     throw new LabError(
       `rack ${plan.name} is up already (${plan.stateFolder})`,
@@ -153,6 +154,16 @@ export async function removeRack(stateFolder: string): Promise<void> {
 function readClaim(stateFolder: string): Claim | undefined {
   const path = join(stateFolder, CLAIM);
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Claim) : undefined;
+}
+
+/** Somebody who looks after stale racks may hold the lock for a moment. */
+async function lockWithPatience(stateFolder: string): Promise<Server | undefined> {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const lock = await tryLock(stateFolder);
+    if (lock) return lock;
+    await sleep(100);
+  }
+  return undefined;
 }
 
 /** An abstract unix socket is bound by one process at a time and let go by the kernel when that process ends. */

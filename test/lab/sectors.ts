@@ -1,0 +1,43 @@
+/** Operating systems of one sector, to put on a BIOS machine's disk. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const SERIAL_PORT = 0x3f8;
+/** PM1a_CNT of QEMU's q35 under SeaBIOS; SLP_EN with SLP_TYP 0 is S5, "off" (ACPI 4.8.3.2.1). */
+const POWER_PORT = 0x604;
+const POWER_OFF = 0x2000;
+
+const halt = [0xfa, 0xf4, 0xeb, 0xfd]; // cli; hlt; jmp hlt
+
+const say = (text: string) =>
+  [...Buffer.from(text)].flatMap((byte) => [0xba, SERIAL_PORT & 0xff, SERIAL_PORT >> 8, 0xb0, byte, 0xee]); // mov dx; mov al; out
+
+const powerOff = [0xba, POWER_PORT & 0xff, POWER_PORT >> 8, 0xb8, POWER_OFF & 0xff, POWER_OFF >> 8, 0xef]; // mov dx; mov ax; out
+
+/** Writes `text` to the serial port and stays on. */
+export const sayAndStay = (text: string) => sector([...say(text), ...halt]);
+
+/** Writes `text` to the serial port and switches the machine off. */
+export const sayAndPowerOff = (text: string) => sector([...say(text), ...powerOff, ...halt]);
+
+function sector(code: number[]): Buffer {
+  const bytes = Buffer.alloc(1024 * 1024);
+  Buffer.from(code).copy(bytes);
+  bytes.writeUInt16LE(0xaa55, 510);
+  return bytes;
+}
+
+/** Replaces what is on that disk image; its machine must be off. */
+export async function writeDisk(diskPath: string, content: Buffer): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'firstlight-sector-'));
+  try {
+    const raw = join(folder, 'raw');
+    await writeFile(raw, content);
+    await promisify(execFile)('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, diskPath]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
