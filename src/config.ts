@@ -1,5 +1,5 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import {
   type Cidr,
@@ -180,15 +180,23 @@ function parseRange(text: string): Range | undefined {
   return { first, last };
 }
 
+type IpAddressRow = { ifname: string; addr_info: { family: string; local: string; prefixlen: number }[] };
+
+/** The IPv4 interfaces here. Asked of `ip` and not of Node, which leaves out those that have no carrier at the moment. */
+function listInterfaces(): { name: string; cidr: Cidr }[] {
+  const rows = JSON.parse(execFileSync('ip', ['-j', '-4', 'address', 'show'], { encoding: 'utf8' })) as IpAddressRow[];
+  return rows.flatMap(({ ifname, addr_info }) => {
+    const [first] = addr_info;
+    return first && ifname !== 'lo' ? [{ name: ifname, cidr: parseCidr(`${first.local}/${first.prefixlen}`) }] : [];
+  });
+}
+
 function interfaceCidr(name: string): Cidr | undefined {
-  const address = networkInterfaces()[name]?.find((one) => one.family === 'IPv4');
-  return address?.cidr ? parseCidr(address.cidr) : undefined;
+  return listInterfaces().find((one) => one.name === name)?.cidr;
 }
 
 function interfaceNames(): string[] {
-  return Object.entries(networkInterfaces())
-    .filter(([name, addresses]) => name !== 'lo' && addresses?.some((one) => one.family === 'IPv4'))
-    .map(([name, addresses]) => `${name} ${addresses?.find((one) => one.family === 'IPv4')?.cidr}`);
+  return listInterfaces().map(({ name, cidr }) => `${name} ${cidr.address}/${cidr.prefix}`);
 }
 
 function parsePort(text: string): number | undefined {

@@ -98,7 +98,7 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
         machineId: created.id,
         mac: macs[0],
       });
-      discovery.beginDiscovery(created);
+      discovery.beginDiscovery(created, request.operator);
       return named(created.name);
     });
     return reply.code(201).send(show(machine));

@@ -101,7 +101,7 @@ export function createBootFiles(options: BootFilesOptions) {
   ): OpenedFile {
     const kind: EventKind = code === 'declined' ? 'file.declined' : 'file.refused';
     const text =
-      code === 'declined' ? 'told to boot its own disk' : `${request.name} refused: ${describeReasons(because)}`;
+      code === 'declined' ? `told to boot its own disk: ${because[0]?.text}` : `${request.name} refused: ${describeReasons(because)}`;
     // a stranger's wrong names are the network's noise, not anybody's history
     if (mac) events.emit({ kind, text, mac, because, data: { name: request.name, by: request.by } });
     return { file: { kind: 'refused', code, text: describeReasons(because) }, mac, because };

@@ -207,11 +207,12 @@ program
   .command('timeline <machine>')
   .description('what happened to a machine, with the time between')
   .option('--follow', 'go on with what happens')
+  .option('--why', 'with the reasons of every decision')
   .option('--boot <number>', 'only this boot', integer)
   .option('--last <number>', 'how many events at the most', integer, 200)
   .option('--json', 'as JSON lines')
-  .action(async (name: string, flags: { follow?: boolean; boot?: number; last: number; json?: boolean }) => {
-    const print = flags.json ? (event: StreamedEvent): void => say(JSON.stringify(event)) : timelinePrinter(say);
+  .action(async (name: string, flags: { follow?: boolean; why?: boolean; boot?: number; last: number; json?: boolean }) => {
+    const print = flags.json ? (event: StreamedEvent): void => say(JSON.stringify(event)) : timelinePrinter(say, flags.why);
     const boot = flags.boot === undefined ? '' : `&boot=${flags.boot}`;
     const events = await client().get<StreamedEvent[]>(`${machinePath(name)}/timeline?last=${flags.last}${boot}`);
     events.forEach(print);

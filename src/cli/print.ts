@@ -13,8 +13,8 @@ export function table(titles: readonly string[], rows: readonly (readonly string
   return [line(titles), ...rows.map(line)].join('\n');
 }
 
-/** Prints events one by one, each with the time since the one before. */
-export function timelinePrinter(write: (line: string) => void): (event: StreamedEvent) => void {
+/** Prints events one by one, each with the time since the one before, and with its reasons when they are asked for. */
+export function timelinePrinter(write: (line: string) => void, withReasons = false): (event: StreamedEvent) => void {
   let before: number | undefined;
   let boot: number | undefined;
   return (event) => {
@@ -25,6 +25,7 @@ export function timelinePrinter(write: (line: string) => void): (event: Streamed
     const delta = before === undefined ? '' : `+${seconds(event.at - before)}`;
     before = event.at;
     write(`${clockTime(event.at)} ${delta.padStart(8)}  ${event.kind.padEnd(18)} ${event.text}`);
+    if (withReasons) for (const reason of event.because ?? []) write(`${''.padEnd(42)}because ${reason.text}`);
   };
 }
 

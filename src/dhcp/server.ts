@@ -160,14 +160,14 @@ export function createDhcpServer(options: DhcpServerOptions) {
 
   function tell(request: DhcpRequest, decision: DhcpDecision): void {
     const kind = eventKind(request, decision);
-    const outcome =
-      decision.kind === 'reply'
-        ? `${decision.type.toUpperCase()} ${decision.packet.yiaddr} ${decision.to.why}`
-        : 'no answer';
     const file = decision.kind === 'reply' && decision.packet.file ? `, file ${decision.packet.file}` : '';
+    const outcome =
+      decision.kind === 'reply' && decision.type !== 'nak'
+        ? `${decision.type.toUpperCase()} ${decision.packet.yiaddr}${file}`
+        : `${decision.kind === 'reply' ? 'NAK' : 'no answer'}: ${describeReasons(decision.because)}`;
     events.emit({
       kind,
-      text: `${request.type.toUpperCase()} from ${request.firmware.name}: ${outcome}${file} (${describeReasons(decision.because)})`,
+      text: `${request.type.toUpperCase()} from ${request.firmware.name}: ${outcome}`,
       mac: request.mac,
       because: decision.because,
       data: {

@@ -25,17 +25,17 @@ export function createDiscovery(options: DiscoveryOptions) {
     return events.settle(() => {
       const machine = machines.create({ macs: [mac], state: 'new' }, clock());
       events.emit({ kind: 'machine.created', text: `${machine.name} was seen for the first time`, mac });
-      beginDiscovery(machine);
+      beginDiscovery(machine, 'the network');
       return machine;
     });
   }
 
   /** Have the scout look at a machine the next time it boots. */
-  function beginDiscovery(machine: Machine): void {
+  function beginDiscovery(machine: Machine, createdBy: string): void {
     const workflow = options.workflow('discover');
     if (settings.unknownBoots !== 'scout' || !workflow) return;
     runner.start(
-      { machineId: machine.id, workflow: workflow.name, params: {}, plan: workflow.stages, createdBy: 'the network' },
+      { machineId: machine.id, workflow: workflow.name, params: {}, plan: workflow.stages, createdBy },
       { opensTicket: false, restart: false },
     );
   }
