@@ -71,17 +71,18 @@ export function openServedSockets(options: ServeOptions): ServedSockets {
       what: string,
       on: Ipv4 | '0.0.0.0',
       port: number,
-      extra: { device?: string; share?: boolean },
+      extra: { device?: string; share?: 'now' | 'later' },
     ): number => {
       const fd = openFd({ what, type: SOCK_DGRAM, address: on, port, ...extra });
       fds.push(fd);
       return fd;
     };
     try {
-      // The first one is bound without SO_REUSEADDR, so the kernel refuses it when anybody else has the port. Only then is
-      // sharing switched on, so that our own broadcast socket may stand beside it.
-      const dhcp = udp('DHCP', address, 67, { share: true });
-      const dhcpBroadcast = udp('DHCP', '0.0.0.0', 67, { device, share: true });
+      // The first one is bound without SO_REUSEADDR, so the kernel refuses it when anybody else has the port here. Only then is
+      // sharing switched on, so that our own broadcast socket may stand beside it. Both are held to the interface: another
+      // one may have another server.
+      const dhcp = udp('DHCP', address, 67, { device, share: 'later' });
+      const dhcpBroadcast = udp('DHCP', '0.0.0.0', 67, { device, share: 'now' });
       const tftp = udp('TFTP', address, 69, {});
       const transfers = Array.from({ length: options.tftpTransfers }, () => udp('TFTP transfer', address, 0, {}));
       const httpFd = openFd({ what: 'HTTP', type: SOCK_STREAM, address, port: options.httpPort });
@@ -134,7 +135,14 @@ export function lockFile(fd: number): boolean {
   return c.flock(fd, LOCK_EX_NB) === 0;
 }
 
-type FdOptions = { what: string; type: number; address: string; port: number; device?: string; share?: boolean };
+type FdOptions = {
+  what: string;
+  type: number;
+  address: string;
+  port: number;
+  device?: string;
+  share?: 'now' | 'later';
+};
 
 function openFd(options: FdOptions): number {
   const { what, address, port, device } = options;
@@ -148,14 +156,14 @@ function openFd(options: FdOptions): number {
     }
     const isStream = options.type === SOCK_STREAM;
     // a stream socket needs it to be bound again while old connections fade; two listeners are refused all the same
-    if (isStream || device !== undefined) setFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (isStream || options.share === 'now') setFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (!isStream) {
       setFlag(fd, SOL_SOCKET, SO_BROADCAST, 1);
       setFlag(fd, SOL_SOCKET, SO_RCVBUF, 1 << 20);
       setFlag(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT); // DF confuses some PXE ROMs (boot-protocols 0.4)
     }
     if (c.bind(fd, sockaddr(address, port), 16) < 0) throw failure(`bind ${what}`, address, port);
-    if (options.share && device === undefined) setFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (options.share === 'later') setFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     return fd;
   } catch (error) {
     closeSync(fd);

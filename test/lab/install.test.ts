@@ -30,10 +30,20 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
   let appliance: TestAppliance;
 
   before(async () => {
-    for (const folder of ['bootenvs', 'templates', 'workflows']) cpSync(join(PROJECT, folder), join(content, folder), { recursive: true });
+    for (const folder of ['bootenvs', 'templates', 'workflows'])
+      cpSync(join(PROJECT, folder), join(content, folder), { recursive: true });
     writeFileSync(join(content, 'bootenvs/never-reports.yaml'), NEVER_REPORTS);
     rack = await openRack({ name: 'fl-test-install', networks: [{ bridge: 'rack0', address: '10.77.0.1/24' }] });
-    appliance = new TestAppliance(['--namespace', rack.namespace, '--interface', 'rack0', '--accept', 'automatic', '--content', content]);
+    appliance = new TestAppliance([
+      '--namespace',
+      rack.namespace,
+      '--interface',
+      'rack0',
+      '--accept',
+      'automatic',
+      '--content',
+      content,
+    ]);
     await appliance.start();
   });
 
@@ -48,7 +58,11 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
       const entered = await appliance.enroll(machine);
       await appliance.request('POST', `/api/v1/machines/${entered.name}/power`, { action: 'on' });
     }
-    for (const [name, firmware] of [['vm-01', 'bios'], ['vm-02', 'uefi'], ['vm-03', 'uefi']] as const) {
+    for (const [name, firmware] of [
+      ['vm-01', 'bios'],
+      ['vm-02', 'uefi'],
+      ['vm-03', 'uefi'],
+    ] as const) {
       const machine = await until(`${name} is ready`, 300, async () => {
         const present = await appliance.machine(name).catch(() => undefined);
         return present?.state === 'ready' && present.inventory ? present : undefined;
@@ -65,16 +79,31 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
     // each by its own door: iPXE in the ROM, a loader by TFTP, a loader by HTTP
     const doors = await Promise.all(MACHINES.map((name) => appliance.timeline(name)));
     assert.ok(!doors[0]?.some((event) => event.data?.by === 'TFTP'));
-    assert.ok(doors[1]?.some((event) => event.kind === 'file.served' && event.data?.by === 'TFTP' && String(event.data.name).endsWith('snponly.efi')));
-    assert.ok(doors[2]?.some((event) => event.kind === 'file.served' && event.data?.by === 'HTTP' && String(event.data.name).endsWith('snponly.efi')));
+    assert.ok(
+      doors[1]?.some(
+        (event) =>
+          event.kind === 'file.served' && event.data?.by === 'TFTP' && String(event.data.name).endsWith('snponly.efi'),
+      ),
+    );
+    assert.ok(
+      doors[2]?.some(
+        (event) =>
+          event.kind === 'file.served' && event.data?.by === 'HTTP' && String(event.data.name).endsWith('snponly.efi'),
+      ),
+    );
   });
 
   test('a second appliance on the same wire is refused with a sentence that names the holder', async () => {
     const other = new TestAppliance(['--namespace', rack.namespace, '--interface', 'rack0', '--content', content]);
     const { code, output } = await run(await other.arguments());
     assert.equal(code, 1);
-    assert.match(output, new RegExp(`10\\.77\\.0\\.1:67: the port is taken by another Firstlight \\(process ${appliance.pid}\\)`));
-    const same = await run([...(await appliance.arguments()).map((word) => (word.startsWith('127.0.0.1:') ? '127.0.0.1:1' : word))]);
+    assert.match(
+      output,
+      new RegExp(`10\\.77\\.0\\.1:67: the port is taken by another Firstlight \\(process ${appliance.pid}\\)`),
+    );
+    const same = await run([
+      ...(await appliance.arguments()).map((word) => (word.startsWith('127.0.0.1:') ? '127.0.0.1:1' : word)),
+    ]);
     assert.match(same.output, new RegExp(`another Firstlight \\(process ${appliance.pid}\\) uses .*data already`));
     rmSync(other.folder, { recursive: true, force: true });
   });
@@ -110,29 +139,48 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
       );
       const events = (await appliance.timeline(name)).filter((event) => event.id > since);
       assert.ok(!events.some((event) => /vmlinuz|initrd/.test(String(event.data?.name))), `${name} was given a kernel`);
-      if (name !== 'vm-01') assert.ok(events.some((event) => event.kind === 'file.declined'), `${name} was not sent to its disk`);
+      if (name !== 'vm-01')
+        assert.ok(
+          events.some((event) => event.kind === 'file.declined'),
+          `${name} was not sent to its disk`,
+        );
     }
   });
 
   test('an installer that never reports does not loop: the third start gets the disk and the job fails', async () => {
-    const { job } = await appliance.request<{ job: { id: number } }>('POST', '/api/v1/machines/vm-01/reimage', { bootenv: 'never-reports' });
+    const { job } = await appliance.request<{ job: { id: number } }>('POST', '/api/v1/machines/vm-01/reimage', {
+      bootenv: 'never-reports',
+    });
     const end = await appliance.jobEnd(job.id, 400);
     assert.equal(end.state, 'failed');
     assert.match(end.why, /^reinstall loop stopped: never-reports was started 2 times/);
     const events = await appliance.timeline('vm-01');
-    assert.equal(events.filter((event) => event.kind === 'ticket.used' && event.text.includes('never-reports')).length, 2);
+    assert.equal(
+      events.filter((event) => event.kind === 'ticket.used' && event.text.includes('never-reports')).length,
+      2,
+    );
     assert.equal((await appliance.machine('vm-01')).state, 'failed');
     // the disk was never touched: its system starts, and nobody hands out an installer any more
     const shown = readFileSync(rack.machine('vm-01').serialLog, 'latin1').length;
     await until('vm-01 asks for a login', 300, async () =>
-      readFileSync(rack.machine('vm-01').serialLog, 'latin1').slice(Math.max(0, shown - 2000)).includes('vm-01 login:') ? true : undefined,
+      readFileSync(rack.machine('vm-01').serialLog, 'latin1')
+        .slice(Math.max(0, shown - 2000))
+        .includes('vm-01 login:')
+        ? true
+        : undefined,
     );
   });
 
   async function reimage(name: string): Promise<number> {
     const { job } = await appliance.request<{ job: { id: number } }>('POST', `/api/v1/machines/${name}/reimage`, {
       bootenv: 'debian-12-image',
-      params: { rootSshKeys: [KEY], user: 'tech', userPasswordHash: HASH, timezone: 'Europe/Berlin', lateScript: 'echo "installed by the lab of $(hostname)" >/etc/motd' },
+      params: {
+        rootSshKeys: [KEY],
+        user: 'tech',
+        userPasswordHash: HASH,
+        timezone: 'Europe/Berlin',
+        lateScript: 'echo "installed by the lab of $(hostname)" >/etc/motd',
+      },
     });
     return job.id;
   }
@@ -145,10 +193,24 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
     const machine = await appliance.machine(name);
     assert.equal(machine.state, 'installed');
     const events = await appliance.timeline(name);
-    const order: Event['kind'][] = ['ticket.opened', 'ticket.used', 'install.done', 'ticket.closed', 'machine.alive', 'job.finished'];
+    const order: Event['kind'][] = [
+      'ticket.opened',
+      'ticket.used',
+      'install.done',
+      'ticket.closed',
+      'machine.alive',
+      'job.finished',
+    ];
     const places = order.map((kind) => events.findLastIndex((event) => event.kind === kind));
-    assert.ok(places.every((place) => place >= 0), `${name} lacks one of ${order.join(', ')}`);
-    assert.deepEqual(places, places.toSorted((a, b) => a - b), `${name} had them in another order`);
+    assert.ok(
+      places.every((place) => place >= 0),
+      `${name} lacks one of ${order.join(', ')}`,
+    );
+    assert.deepEqual(
+      places,
+      places.toSorted((a, b) => a - b),
+      `${name} had them in another order`,
+    );
     assert.ok(!JSON.stringify(events).includes(HASH), 'a secret stands in the timeline');
     await until(`${name} asks for a login by its own name`, 120, async () =>
       readFileSync(rack.machine(name).serialLog, 'latin1').includes(`${name} login:`) ? true : undefined,

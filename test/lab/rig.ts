@@ -4,9 +4,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Machine as RackMachine } from '../../src/lab/rack.ts';
 import type { Event } from '../../src/model/event.ts';
 import type { Machine } from '../../src/model/machine.ts';
-import type { Machine as RackMachine } from '../../src/lab/rack.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 
@@ -96,7 +96,10 @@ export class TestAppliance {
   async request<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(`${this.#url}${path}`, {
       method,
-      headers: { Authorization: `Bearer ${this.#token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+      headers: {
+        Authorization: `Bearer ${this.#token}`,
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const answer = response.status === 204 ? undefined : await response.json();
@@ -118,7 +121,10 @@ export class TestAppliance {
 
   /** Enter a machine of the rack with its BMC, as a technician would. */
   enroll(machine: RackMachine): Promise<Machine> {
-    return this.request('POST', '/api/v1/machines', { macs: [machine.mac], ...(machine.bmc ? { bmc: machine.bmc } : {}) });
+    return this.request('POST', '/api/v1/machines', {
+      macs: [machine.mac],
+      ...(machine.bmc ? { bmc: machine.bmc } : {}),
+    });
   }
 
   /** Waits for an event of the machine, after the event `since`. */
@@ -140,7 +146,10 @@ export class TestAppliance {
   /** The last lines of a machine's timeline, for the message of a failure. */
   async story(name: string): Promise<string> {
     const events = await this.timeline(name).catch(() => []);
-    return events.slice(-40).map((event) => `${new Date(event.at).toISOString()} ${event.kind} ${event.text}`).join('\n');
+    return events
+      .slice(-40)
+      .map((event) => `${new Date(event.at).toISOString()} ${event.kind} ${event.text}`)
+      .join('\n');
   }
 }
 
