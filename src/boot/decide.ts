@@ -96,10 +96,10 @@ function decideUnknown(view: BootView): BootDecision {
   return view.unknownBoots === 'scout' ? boot(view, 'scout', why) : local(why);
 }
 
-/** Whether the scout saw a partition on any disk: then it may hold a system that somebody needs. Unknown counts as yes. */
+/** Whether any disk has something written on it: it may be a system that somebody needs. Unknown counts as yes. */
 function holdsSystem(view: BootView): boolean {
   const disks = view.machine?.inventory?.disks;
-  return disks === undefined || disks.some((disk) => disk.partitions !== 0);
+  return disks === undefined || disks.some((disk) => !disk.blank);
 }
 
 /** Boot this bootenv, or the local disk when something of it is missing: a machine is never sent into an error. */

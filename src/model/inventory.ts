@@ -24,8 +24,8 @@ export const Inventory = Type.Object({
       rotational: Type.Boolean(),
       transport: text,
       removable: Type.Boolean(),
-      /** How many partitions it holds; an empty disk has 0. */
-      partitions: Type.Optional(count),
+      /** Nothing stands at its beginning: no partition table, no boot sector, no file system. */
+      blank: Type.Boolean(),
     }),
     { maxItems: 1024 },
   ),

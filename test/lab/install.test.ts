@@ -73,7 +73,7 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
       assert.equal(machine.inventory?.firmware, firmware);
       assert.equal(machine.inventory?.disks[0]?.serial, `disk-${name}`);
       assert.equal(machine.inventory?.disks[0]?.sizeBytes, 8 * 2 ** 30);
-      assert.equal(machine.inventory?.disks[0]?.partitions, 0);
+      assert.equal(machine.inventory?.disks[0]?.blank, true);
       assert.deepEqual(machine.macs, [MACS[name].replaceAll('-', ':')]);
     }
     // each by its own door: iPXE in the ROM, a loader by TFTP, a loader by HTTP

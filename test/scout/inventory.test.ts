@@ -85,6 +85,7 @@ test('tells everything about a server, in the shape of the contract', (t) => {
         rotational: true,
         transport: 'sata',
         removable: false,
+        blank: false,
       },
     ],
     nics: [
@@ -93,6 +94,25 @@ test('tells everything about a server, in the shape of the contract', (t) => {
     ],
     bmc: null,
   });
+});
+
+test('calls a disk blank only when nothing at all stands at its beginning', (t) => {
+  const disk = { at: 'pci0000:00/0000:00:05.0/virtio2', bytes: 512000 };
+  const written = Buffer.alloc(1 << 20);
+  written[512] = 0x45; // the first byte of a GPT header
+  const { disks } = takeInventory(t, { 'dev/vda': Buffer.alloc(1 << 20), 'dev/vdb': written }, [
+    { ...disk, name: 'vda' },
+    { ...disk, at: 'pci0000:00/0000:00:06.0/virtio3', name: 'vdb' },
+    { ...disk, at: 'pci0000:00/0000:00:07.0/virtio4', name: 'vdc' }, // cannot be read
+  ]) as { disks: { name: string; blank: boolean }[] };
+  assert.deepEqual(
+    disks.map(({ name, blank }) => [name, blank]),
+    [
+      ['vda', true],
+      ['vdb', false],
+      ['vdc', false],
+    ],
+  );
 });
 
 test('is a whole document when nothing is known', (t) => {
