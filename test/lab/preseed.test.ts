@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { hostAptMirror } from '../../src/boot/apt-sources.ts';
 import { openRack, type Rack } from '../../src/lab/rack.ts';
 import { TestAppliance, until, whyNotHere } from './rig.ts';
-import { fastArguments, openStandIns, type StandIns, standInArguments } from './stand-ins/stand-ins.ts';
+import { fastArguments, openStandIns, standInArguments } from './stand-ins/stand-ins.ts';
 
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJEnDZ1e5sWp0v2nB8UoXQm3Xh2yK0v0J8f1uGZ0cQ1a lab@firstlight';
 
@@ -16,7 +16,7 @@ const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJEnDZ1e5sWp0v2nB8UoXQm3Xh2yK0v
 describe('a whole install by preseed', { skip: whyNotHere('scout', 'debian-12') }, () => {
   let rack: Rack;
   let appliance: TestAppliance;
-  let standIns: StandIns;
+  let standIns: Awaited<ReturnType<typeof openStandIns>>;
 
   before(async () => {
     const upstream = await hostAptMirror();
