@@ -4,7 +4,7 @@ import type { Subnet } from '../model/network.ts';
 import type { EffectiveParam } from '../model/params.ts';
 import { describeReasons, type Reason } from '../model/reason.ts';
 import type { Arrival } from '../model/view.ts';
-import { cidrNetmask, type Ipv4, type Mac } from '../wire/address.ts';
+import { cidrNetmask, type Ipv4, type Mac, macToHyphens } from '../wire/address.ts';
 import { MIRROR_PATH, runUrl } from './paths.ts';
 import type { TemplateData } from './render.ts';
 
@@ -29,6 +29,7 @@ export function templateContext(parts: ContextParts): TemplateData {
       hostname: name,
       domain: subnet?.domain ?? '',
       mac: parts.mac,
+      bootif: `01-${macToHyphens(parts.mac)}`,
       uuid: machine?.uuid ?? '',
       serial: machine?.serial ?? '',
     },

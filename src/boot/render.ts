@@ -32,7 +32,7 @@ export type Templates = {
 
 /** What may stand at the beginning of a path outside of `#each` and `#with`, and what may follow it; '*' is anything. */
 const SHAPE: Readonly<Record<string, readonly string[] | '*'>> = {
-  machine: ['name', 'hostname', 'domain', 'mac', 'uuid', 'serial'],
+  machine: ['name', 'hostname', 'domain', 'mac', 'bootif', 'uuid', 'serial'],
   net: ['address', 'netmask', 'prefix', 'gateway', 'dns'],
   appliance: ['url', 'address', 'mirrorHost', 'mirrorPath'],
   run: ['url', 'firstBootUrl'],
