@@ -6,7 +6,6 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -14,11 +13,11 @@ import { dirname, join } from 'node:path';
 import { createApi } from './api/server.ts';
 import { hostAptMirror } from './boot/apt-sources.ts';
 import { createBootHttpServer, formatBytes, type HttpRoute } from './boot/http-server.ts';
-import { assetPaths, type Library, openLibrary } from './boot/library.ts';
 import { LOADERS } from './boot/loaders.ts';
 import { createMirror } from './boot/mirror.ts';
 import { createBootFiles, missingLoaders } from './boot/open.ts';
 import { MIRROR_PATH } from './boot/paths.ts';
+import { openShelf } from './boot/shelf.ts';
 import { createTftpServer, type TftpEvent } from './boot/tftp-server.ts';
 import { type Config, VERSION } from './config.ts';
 import { createDhcpServer } from './dhcp/server.ts';
@@ -28,8 +27,6 @@ import { wallClock } from './model/time.ts';
 import type { Arrival } from './model/view.ts';
 import { dropPrivileges } from './privileges.ts';
 import { lockFile, openServedSockets, type ServedSockets } from './sockets.ts';
-import { openAssets } from './store/assets.ts';
-import { describeProblem, loadContent } from './store/content.ts';
 import { openDb } from './store/db.ts';
 import { openHistory } from './store/history.ts';
 import { openJobs } from './store/jobs.ts';
@@ -46,7 +43,6 @@ export type Appliance = { close(): Promise<void> };
 
 /** TFTP transfers at once on one interface; a client that comes when all are taken asks again (T-14 of the study). */
 const TFTP_TRANSFERS = 64;
-const CONTENT_CHECK_MS = 3_000;
 const HOUSEKEEPING_MS = 60 * 60 * 1000;
 
 /** Build every part in order, tell where it can be reached, and give the one that stops them in reverse. */
@@ -101,10 +97,12 @@ export async function startAppliance(config: Config, log: (line: string) => void
       authoritative: true,
     });
 
-  const assets = openAssets(config.assets);
-  const shelf = openShelf();
-  await shelf.refresh();
-  const library = (): Library => shelf.current();
+  const shelf = await openShelf({
+    content: config.content,
+    assets: config.assets,
+    tell: (problem) => log(`content: ${problem}`),
+  });
+  const library = shelf.library;
 
   const settings = { unknownBoots: config.unknownBoots, acceptAutomatically: config.acceptAutomatically };
   const runner = createRunner({ machines, jobs, events, clock, acceptAutomatically: config.acceptAutomatically });
@@ -203,7 +201,6 @@ export async function startAppliance(config: Config, log: (line: string) => void
   // Only now is a request answered: everything it could need is there.
   sockets.forEach((one, index) => void dhcp.serve(one, arrivals[index] as Arrival));
   runner.wake();
-  const contentTimer = setInterval(() => void shelf.refresh(), CONTENT_CHECK_MS);
   const houseTimer = setInterval(() => jobs.dropExpiredRuns(clock()), HOUSEKEEPING_MS);
   events.emit({
     kind: 'appliance.started',
@@ -243,44 +240,9 @@ export async function startAppliance(config: Config, log: (line: string) => void
       events.emit({ kind: 'file.failed', text: `${event.name} by TFTP broke off: ${event.reason}`, mac, data });
   }
 
-  /** The content folder, read again when anything in it, or an asset, has changed; swapped whole, kept when the new one is wrong. */
-  function openShelf() {
-    let present: Library | undefined;
-    let problems: string[] = [];
-    let stamp = '';
-    return {
-      problems: () => problems,
-      current: (): Library => {
-        if (!present) throw new Error(`no content can be served:\n${problems.join('\n')}`);
-        return present;
-      },
-      async refresh(): Promise<void> {
-        const content = loadContent(config.content);
-        const paths = [...content.bootenvs.values()].flatMap(assetPaths);
-        const now = JSON.stringify([
-          [...content.bootenvs],
-          [...content.workflows],
-          content.params,
-          [...content.templates],
-          content.problems,
-          paths.map((path) => stampOf(join(config.assets, path))),
-        ]);
-        if (now === stamp) return;
-        await assets.check(paths);
-        stamp = now;
-        const opened = openLibrary(content, assets);
-        const found = opened.problems.map(describeProblem);
-        if (found.join() !== problems.join()) for (const problem of found) log(`content: ${problem}`);
-        problems = found;
-        if (opened.library && (found.length === 0 || !present)) present = opened.library;
-        if (!present) throw new Error(`no content can be served:\n${problems.join('\n')}`);
-      },
-    };
-  }
-
   return {
     async close() {
-      clearInterval(contentTimer);
+      shelf.close();
       clearInterval(houseTimer);
       runner.stop();
       door.stop();
@@ -321,15 +283,4 @@ function saveCredentials(path: string, credentials: { url: string; token: string
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(path, `${JSON.stringify(credentials)}\n`, { mode: 0o600 });
   chmodSync(path, 0o600);
-}
-
-/** Changes whenever the file does. */
-function stampOf(path: string): string {
-  try {
-    const { size, mtimeMs } = statSync(path);
-    const sums = statSync(join(dirname(path), 'SHA256SUMS')).mtimeMs;
-    return `${size} ${mtimeMs} ${sums}`;
-  } catch {
-    return '';
-  }
 }

@@ -52,6 +52,9 @@ export type OpenedFile = { file: BootFile | BootRefusal; mac?: Mac | undefined; 
 /** A run token lives this long at the most; a scout that waits longer boots anew. */
 const RUN_TOKEN_MS = 7 * 24 * 3600 * 1000;
 
+/** Stands where a token would, as long as one: a HEAD answer has the length that the GET will have. */
+const PROBE_TOKEN = '-'.repeat(22);
+
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   efi: 'application/efi', // exactly this, or firmware refuses it (boot-protocols 0.7)
   ipxe: 'text/plain',
@@ -137,7 +140,7 @@ export function createBootFiles(options: BootFilesOptions) {
 
   function renderOrRefuse(parts: ContextParts, boot: BootDecision, view: BootView, request: FileRequest): string {
     try {
-      if (boot.kind === 'local' || request.isProbe) return renderScript(options.library(), parts, boot, view, '-');
+      if (boot.kind === 'local' || request.isProbe) return renderScript(options.library(), parts, boot, view, PROBE_TOKEN);
       const text = renderScript(options.library(), parts, boot, view, newRun(parts.mac, boot, view));
       const { ticket, bootenv } = boot;
       if (ticket && bootenv.kind === 'installer' && jobs.useTicket(ticket, view.boot))

@@ -38,6 +38,21 @@ export function loadContent(folder: string): Content {
   return { bootenvs, workflows, params, templates, problems };
 }
 
+/** Changes whenever a content file does: what tells that it has to be read again. */
+export function contentStamp(folder: string): string {
+  const files = [
+    ...listFiles(join(folder, 'bootenvs'), '.yaml'),
+    ...listFiles(join(folder, 'workflows'), '.yaml'),
+    ...listFiles(join(folder, 'templates'), '.hbs'),
+  ];
+  return files
+    .map((path) => {
+      const { size, mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0, mtimeMs: 0 };
+      return `${path} ${size} ${mtimeMs}`;
+    })
+    .join('\n');
+}
+
 /** One line for a person: `bootenvs/x.yaml:3: kind: must be ...`. */
 export function describeProblem(problem: ContentProblem): string {
   const place = problem.line === undefined ? problem.file : `${problem.file}:${problem.line}`;

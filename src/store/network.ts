@@ -1,7 +1,7 @@
 import { AppError } from '../model/errors.ts';
 import type { ClientKey, Lease, LeaseState, Reservation, Subnet } from '../model/network.ts';
 import type { Instant } from '../model/time.ts';
-import { type Ipv4, type Mac, parseCidr } from '../wire/address.ts';
+import { cidrToText, type Ipv4, type Mac, parseCidr } from '../wire/address.ts';
 import type { Db } from './db.ts';
 
 type SubnetRow = {
@@ -37,8 +37,12 @@ export function openNetwork(db: Db) {
   const putSubnet = db.sql.prepare(`
     INSERT INTO subnet (name, interface, cidr, pool_first, pool_last, gateway, dns, domain, lease_seconds, authoritative)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (cidr) DO UPDATE SET interface = excluded.interface, pool_first = excluded.pool_first,
+    ON CONFLICT (cidr) DO UPDATE SET name = excluded.name, interface = excluded.interface, pool_first = excluded.pool_first,
       pool_last = excluded.pool_last, gateway = excluded.gateway, dns = excluded.dns, domain = excluded.domain`);
+  // an interface whose address was changed: its old network keeps its leases and reservations, but is served no more
+  const retireSubnets = db.sql.prepare(
+    `UPDATE subnet SET interface = '', name = name || ' ' || cidr WHERE interface = ? AND cidr <> ?`,
+  );
   const reservationOf = db.sql.prepare<[number, string], { id: number; address: string }>(
     'SELECT id, address FROM reservation WHERE subnet_id = ? AND mac = ?',
   );
@@ -63,17 +67,18 @@ export function openNetwork(db: Db) {
     ON CONFLICT (subnet_id, address) DO UPDATE SET client = excluded.client, mac = excluded.mac,
       client_id = excluded.client_id, hostname = excluded.hostname, state = excluded.state, expires_at = excluded.expires_at`);
   const oldestFree = db.sql.prepare<[number, number], { address: string }>(`
-    SELECT address FROM lease WHERE subnet_id = ? AND (state = 'released' OR expires_at <= ?) ORDER BY expires_at LIMIT 64`);
+    SELECT address FROM lease WHERE subnet_id = ? AND (state = 'released' OR expires_at <= ?) ORDER BY expires_at`);
 
   return {
     subnets: (): Subnet[] => subnets.all().map(toSubnet),
 
     /** Make this subnet, or bring the one with the same CIDR to it. Leases and reservations stay. */
     putSubnet(subnet: Omit<Subnet, 'id'>): Subnet {
+      retireSubnets.run(subnet.interface, cidrToText(subnet.cidr));
       putSubnet.run(
         subnet.name,
         subnet.interface,
-        `${subnet.cidr.base}/${subnet.cidr.prefix}`,
+        cidrToText(subnet.cidr),
         subnet.poolFirst,
         subnet.poolLast,
         subnet.gateway ?? null,

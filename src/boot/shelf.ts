@@ -1,0 +1,71 @@
+import { statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { openAssets } from '../store/assets.ts';
+import { contentStamp, describeProblem, loadContent } from '../store/content.ts';
+import { assetPaths, type Library, openLibrary } from './library.ts';
+
+export type ShelfOptions = {
+  /** The folder with bootenvs/, templates/ and workflows/. */
+  content: string;
+  assets: string;
+  /** Told each new thing that is wrong, as `file:line: field: what`. */
+  tell: (problem: string) => void;
+};
+
+/** The library in use, and what is wrong with the content on disk now. */
+export type Shelf = { library(): Library; problems(): readonly string[]; close(): void };
+
+const CHECK_MS = 3_000;
+
+/**
+ * Keep the library in step with the disk: read again when a file changes, swapped whole, kept when the new one is wrong. At the
+ * start what can be served is served, and the rest is told. Throws when there is nothing to serve.
+ */
+export async function openShelf(options: ShelfOptions): Promise<Shelf> {
+  const assets = openAssets(options.assets);
+  let library: Library | undefined;
+  let problems: string[] = [];
+  let stamp: string | undefined;
+  let paths: string[] = [];
+  let isBusy = false;
+
+  async function refresh(): Promise<void> {
+    const now = [contentStamp(options.content), ...paths.map((path) => assetStamp(join(options.assets, path)))].join(
+      '\n',
+    );
+    if (now === stamp) return;
+    stamp = now;
+    const content = loadContent(options.content);
+    paths = [...content.bootenvs.values()].flatMap(assetPaths);
+    await assets.check(paths);
+    const opened = openLibrary(content, assets);
+    const found = opened.problems.map(describeProblem);
+    for (const problem of found) if (!problems.includes(problem)) options.tell(problem);
+    problems = found;
+    if (opened.library && (found.length === 0 || !library)) library = opened.library;
+  }
+
+  await refresh();
+  if (!library) throw new Error(`no content can be served:\n${problems.join('\n')}`);
+  const timer = setInterval(() => {
+    if (isBusy) return;
+    isBusy = true;
+    refresh()
+      .catch((error: Error) => options.tell(`cannot be read: ${error.message}`))
+      .finally(() => {
+        isBusy = false;
+      });
+  }, CHECK_MS);
+
+  return {
+    library: () => library as Library,
+    problems: () => problems,
+    close: () => clearInterval(timer),
+  };
+}
+
+/** Changes whenever the file or the sums beside it do. */
+function assetStamp(path: string): string {
+  const stats = [path, join(dirname(path), 'SHA256SUMS')].map((one) => statSync(one, { throwIfNoEntry: false }));
+  return stats.map((one) => (one ? `${one.size} ${one.mtimeMs}` : 'absent')).join(' ');
+}
