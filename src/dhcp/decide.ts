@@ -5,7 +5,7 @@ import { after } from '../model/time.ts';
 import type { Ipv4 } from '../wire/address.ts';
 import { getOption } from '../wire/dhcp-options.ts';
 import { answerBoot, type BootAnswer } from './boot.ts';
-import { chooseAddress, isOnSubnet, mayHave } from './lease.ts';
+import { chooseAddress, isOnSubnet, mayHave, ownAddress } from './lease.ts';
 import { composeNak, composeReply } from './reply.ts';
 import { replyTarget } from './target.ts';
 import {
@@ -20,8 +20,9 @@ import {
 
 /** An offered address is held this long for its client. RFC 2131 4.3.1 leaves it to the server; a ROM needs up to 30 s. */
 export const OFFER_MS = 60_000;
-/** A declined address rests this long: somebody else uses it. */
+/** A declined address rests this long: somebody else uses it. A reserved one is somebody's wish, and is tried again soon. */
 export const DECLINE_MS = 24 * 3600 * 1000;
+export const DECLINE_RESERVED_MS = 10 * 60 * 1000;
 
 /** What to answer to a DHCP message. One function for each message and each state of a REQUEST, named as in RFC 2131 4.3. */
 export function decideDhcp(request: DhcpRequest, view: DhcpView): DhcpDecision {
@@ -72,8 +73,10 @@ function decideRequest(request: DhcpRequest, view: DhcpView, subnet: Subnet): Dh
   const { packet } = request;
   const serverId = getOption(packet, 'serverId');
   const asked = requestedAddress(packet);
+  // buggy clients fill in both; what they ask for counts (dnsmasq does the same), and they are not where ciaddr says
+  if (asked && packet.ciaddr !== NO_ADDRESS)
+    return decideRequest({ ...request, packet: { ...packet, ciaddr: NO_ADDRESS } }, view, subnet);
   if (serverId) return decideSelecting(request, view, subnet, serverId, asked);
-  // buggy clients fill in both; what they ask for counts (dnsmasq does the same)
   if (asked) return decideInitReboot(request, view, subnet, asked);
   if (packet.ciaddr !== NO_ADDRESS) return decideRenewing(request, view, subnet, packet.ciaddr);
   return silent({ rule: 'request-for-nothing', text: 'a REQUEST that names no server, no address and has none' });
@@ -108,7 +111,7 @@ function decideInitReboot(request: DhcpRequest, view: DhcpView, subnet: Subnet, 
     return subnet.authoritative
       ? refuse(request, `${asked} is not on this network`)
       : silent({ rule: 'other-network', text: `${asked} is not of ${subnet.name}, which is not authoritative` });
-  const known = view.reservation?.address ?? view.lease?.address;
+  const known = ownAddress(request, view, subnet);
   if (known === asked && mayHave(asked, request, view, subnet))
     return acknowledge(request, view, subnet, asked, {
       rule: 'init-reboot',
@@ -121,7 +124,7 @@ function decideInitReboot(request: DhcpRequest, view: DhcpView, subnet: Subnet, 
 /** RENEWING comes unicast, REBINDING broadcast; both name the address in ciaddr. */
 function decideRenewing(request: DhcpRequest, view: DhcpView, subnet: Subnet, ciaddr: Ipv4): DhcpDecision {
   const state = request.unicast ? 'renewing' : 'rebinding';
-  const known = view.reservation?.address ?? view.lease?.address;
+  const known = ownAddress(request, view, subnet);
   if (known === ciaddr && mayHave(ciaddr, request, view, subnet))
     return acknowledge(request, view, subnet, ciaddr, { rule: state, text: `it renews ${ciaddr}` });
   if (!isOnSubnet(ciaddr, subnet)) return silent({ rule: 'other-network', text: `${ciaddr} is not of ${subnet.name}` });
@@ -131,6 +134,9 @@ function decideRenewing(request: DhcpRequest, view: DhcpView, subnet: Subnet, ci
 
 /** A client that we do not know asks for its address: after a lost database an authoritative server makes the lease again. */
 function recreate(request: DhcpRequest, view: DhcpView, subnet: Subnet, address: Ipv4, rule: string): DhcpDecision {
+  // one that renews with us believes in a lease of ours: there is no other server that could know better
+  if (!subnet.authoritative && rule === 'renewing-unknown')
+    return refuse(request, `${address} is no lease of this server`);
   // RFC 2131 4.3.2: MUST remain silent when it has no record of the client
   if (!subnet.authoritative)
     return silent({ rule, text: `no record of this client, and ${subnet.name} is not authoritative` });
@@ -149,17 +155,18 @@ function decideDecline(request: DhcpRequest, view: DhcpView, subnet: Subnet): Dh
     return silent({ rule: 'decline-incomplete', text: 'a DECLINE has to name the address and this server' });
   if (view.lease?.address !== address && view.offer?.address !== address)
     return silent({ rule: 'decline-not-holder', text: `${address} is not the sender's` });
+  const isReserved = view.reservation?.address === address;
   const lease: Lease = {
     subnetId: subnet.id,
     address,
     hostname: '',
     state: 'declined',
-    expiresAt: after(view.now, DECLINE_MS),
+    expiresAt: after(view.now, isReserved ? DECLINE_RESERVED_MS : DECLINE_MS),
   };
   return {
     ...silent({
       rule: 'declined',
-      text: `${address} is in use by somebody else, says its new holder: it rests for 24 hours`,
+      text: `${address} is in use by somebody else, says its new holder: it rests for ${isReserved ? '10 minutes' : '24 hours'}`,
     }),
     lease: { kind: 'decline', lease },
     offer: { kind: 'forget', client: request.client },

@@ -12,7 +12,7 @@ export type AddressChoice = { address: Ipv4; because: Reason };
  */
 export function chooseAddress(request: DhcpRequest, view: DhcpView, subnet: Subnet): AddressChoice | undefined {
   const { reservation, lease, offer } = view;
-  if (reservation)
+  if (reservation && mayHave(reservation.address, request, view, subnet))
     return {
       address: reservation.address,
       because: {
@@ -39,11 +39,18 @@ export function chooseAddress(request: DhcpRequest, view: DhcpView, subnet: Subn
   return chooseFromPool(request, view, subnet);
 }
 
+/** The address that is this client's: the one reserved for it, when it may have that now, else the one of its lease. */
+export function ownAddress(request: DhcpRequest, view: DhcpView, subnet: Subnet): Ipv4 | undefined {
+  const reserved = view.reservation?.address;
+  return reserved && mayHave(reserved, request, view, subnet) ? reserved : view.lease?.address;
+}
+
 /** Whether this client may have this address now: in the pool or reserved for it, and nobody else's. */
 export function mayHave(address: Ipv4, request: DhcpRequest, view: DhcpView, subnet: Subnet): boolean {
   const use = view.use(address);
-  if (use.reservedFor) return use.reservedFor === request.mac;
-  if (!isInPool(address, subnet)) return false;
+  if (use.reservedFor ? use.reservedFor !== request.mac : !isInPool(address, subnet)) return false;
+  if (address === request.arrival.serverAddress) return false; // our own
+  // also what is reserved for it: until the lease that another has on it ends, or the rest after a DECLINE
   if (use.lease && isHeld(use.lease, view.now) && use.lease.client !== request.client) return false;
   return !use.offer || use.offer.client === request.client || use.offer.expiresAt <= view.now;
 }
@@ -56,8 +63,7 @@ function isInPool(address: Ipv4, subnet: Subnet): boolean {
     address !== subnet.cidr.base &&
     address !== cidrBroadcast(subnet.cidr) &&
     address !== subnet.gateway &&
-    !subnet.dns.includes(address) &&
-    address !== subnet.cidr.address // our own
+    !subnet.dns.includes(address)
   );
 }
 

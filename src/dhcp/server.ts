@@ -97,7 +97,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
       counts.stale++;
       return undefined;
     }
-    const request = understand(datagram);
+    const request = understandDhcp(datagram);
     if (!request) {
       counts.malformed++;
       return undefined;
@@ -136,7 +136,8 @@ export function createDhcpServer(options: DhcpServerOptions) {
     // an unknown machine is recorded once it takes a lease: a storm of DISCOVERs leaves no trace on disk
     const isNew = !known && request.mac !== undefined && isBootClient && decision.lease?.kind === 'bind';
     const machine = isNew && request.mac ? options.recordMachine(request.mac) : known;
-    if (machine && view.boot) noteBoot(request, machine, isNew ? machine.boot + 1 : view.boot.boot, isNew || isNewBoot, now);
+    if (machine && view.boot)
+      noteBoot(request, machine, isNew ? machine.boot + 1 : view.boot.boot, isNew || isNewBoot, now);
     if (decision.boot?.kind === 'local' && decision.boot.failJob && view.boot?.job)
       options.failJob(view.boot.job.id, decision.boot.failJob);
     if (machine || decision.lease) tell(request, decision);
@@ -178,42 +179,45 @@ export function createDhcpServer(options: DhcpServerOptions) {
     });
   }
 
-  function understand(datagram: Datagram): DhcpRequest | undefined {
-    try {
-      const packet = decodeDhcp(datagram.bytes);
-      const type = getOption(packet, 'messageType');
-      if (packet.op !== 'request' || !type) return undefined;
-      const mac = packet.htype === 1 && packet.chaddr.length === 6 ? macFromBytes(packet.chaddr) : undefined;
-      const clientId = getOption(packet, 'clientId');
-      // ROM, iPXE, installer and system send different client ids on one MAC: the MAC is the identity where there is one,
-      // so that one machine never holds two addresses (boot-protocols 1.5)
-      const client =
-        packet.chaddr.length > 0
-          ? `hw:${packet.htype}:${packet.chaddr.toString('hex')}`
-          : clientId && `id:${clientId.toString('hex')}`;
-      if (!client) return undefined;
-      return {
-        packet,
-        type,
-        client: client as ClientKey,
-        mac: mac !== undefined && isMac(mac) ? mac : undefined,
-        firmware: classifyFirmware({
-          vendorClass: getOption(packet, 'vendorClass'),
-          userClasses: getOption(packet, 'userClass'),
-          architectures: getOption(packet, 'clientArchitectures'),
-          hasIpxeOptions: packet.options.has(175),
-        }),
-        arrival: datagram.arrival,
-        unicast: datagram.unicast,
-        source: { address: datagram.from.address as Ipv4, port: datagram.from.port },
-      };
-    } catch (error) {
-      if (error instanceof WireError) return undefined;
-      throw error;
-    }
-  }
-
   return { serve, counts, look };
+}
+
+/** A datagram as a request; undefined for one that is malformed or no client's. */
+export function understandDhcp(
+  datagram: Pick<Datagram, 'bytes' | 'arrival' | 'unicast'> & { from: Pick<RemoteInfo, 'address' | 'port'> },
+): DhcpRequest | undefined {
+  try {
+    const packet = decodeDhcp(datagram.bytes);
+    const type = getOption(packet, 'messageType');
+    if (packet.op !== 'request' || !type) return undefined;
+    const mac = packet.htype === 1 && packet.chaddr.length === 6 ? macFromBytes(packet.chaddr) : undefined;
+    const clientId = getOption(packet, 'clientId');
+    // ROM, iPXE, installer and system send different client ids on one MAC: the MAC is the identity where there is one,
+    // so that one machine never holds two addresses (boot-protocols 1.5)
+    const client =
+      packet.chaddr.length > 0
+        ? `hw:${packet.htype}:${packet.chaddr.toString('hex')}`
+        : clientId && `id:${clientId.toString('hex')}`;
+    if (!client) return undefined;
+    return {
+      packet,
+      type,
+      client: client as ClientKey,
+      mac: mac !== undefined && isMac(mac) ? mac : undefined,
+      firmware: classifyFirmware({
+        vendorClass: getOption(packet, 'vendorClass'),
+        userClasses: getOption(packet, 'userClass'),
+        architectures: getOption(packet, 'clientArchitectures'),
+        hasIpxeOptions: packet.options.has(175),
+      }),
+      arrival: datagram.arrival,
+      unicast: datagram.unicast,
+      source: { address: datagram.from.address as Ipv4, port: datagram.from.port },
+    };
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
 }
 
 function eventKind(request: DhcpRequest, decision: DhcpDecision): EventKind {
