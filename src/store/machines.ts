@@ -70,6 +70,7 @@ export function openMachines(db: Db, secrets: Secrets) {
   const setName = db.sql.prepare('UPDATE machine SET name = ? WHERE id = ?');
   const setParams = db.sql.prepare('UPDATE machine SET params = ? WHERE id = ?');
   const setBoot = db.sql.prepare('UPDATE machine SET boot = ?, boot_stage = ?, seen_at = ? WHERE id = ?');
+  const setSeen = db.sql.prepare('UPDATE machine SET seen_at = ? WHERE id = ?');
   const setFirmware = db.sql.prepare('UPDATE machine SET firmware = ? WHERE id = ?');
   const setInventory = db.sql.prepare(
     'UPDATE machine SET inventory = ?, uuid = ?, serial = ?, firmware = ?, seen_at = ? WHERE id = ?',
@@ -154,6 +155,7 @@ export function openMachines(db: Db, secrets: Secrets) {
     setLocked: (id: number, locked: boolean): void => void setLocked.run(locked ? 1 : 0, id),
     setParams: (id: number, params: Record<string, unknown>): void => void setParams.run(JSON.stringify(params), id),
     setBoot: (id: number, boot: number, stage: BootStage, now: Instant): void => void setBoot.run(boot, stage, now, id),
+    setSeen: (id: number, now: Instant): void => void setSeen.run(now, id),
     setFirmware: (id: number, mode: FirmwareMode): void => void setFirmware.run(mode, id),
     remove: (id: number): void => void remove.run(id),
 

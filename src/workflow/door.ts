@@ -77,6 +77,7 @@ export function createDoor(options: DoorOptions) {
     const { searchParams: query } = new URL(request.url ?? '/', 'http://x');
     const body = request.method === 'POST' ? await readBody(request) : query.toString();
     if (body === undefined) return answer(response, 413, `the body is larger than ${MAX_BODY_BYTES} bytes`);
+    machines.setSeen(machine.id, clock());
     const call: Call = { token, run, machine, arrival, request, response, query, body };
     const [verb, argument] = rest;
     if (verb === 'file' && argument && request.method === 'GET') return serveFile(call, argument);
