@@ -62,6 +62,8 @@ function decideInstall(view: BootView, job: Job, bootenv: Bootenv, why: Reason, 
     return refuse('locked', `${machine.name} is locked`, `${machine.name} was locked while it was to be installed`);
   if (!ticket || ticket.closedAt !== undefined)
     return refuse('ticket-closed', `no open install ticket${ticket?.closedWhy ? ` (${ticket.closedWhy})` : ''}`);
+  if (ticket.bootenv !== bootenv.name)
+    return refuse('ticket-of-another', `install ticket ${ticket.id} is for ${ticket.bootenv}, not for ${bootenv.name}`);
   if (ticket.expiresAt <= now)
     return refuse(
       'ticket-expired',
@@ -75,7 +77,7 @@ function decideInstall(view: BootView, job: Job, bootenv: Bootenv, why: Reason, 
       `install ticket ${ticket.id} was started ${ticket.attempts} times without a report`,
       `reinstall loop stopped: ${bootenv.name} was started ${ticket.attempts} times and never reported that it was done`,
     );
-  const decision = boot(view, bootenv.name, why);
+  const decision = boot(view, bootenv.name, why, ticket);
   if (decision.kind !== 'bootenv') return decision;
   const open: Reason = {
     rule: 'ticket-open',
@@ -103,7 +105,7 @@ function holdsSystem(view: BootView): boolean {
 }
 
 /** Boot this bootenv, or the local disk when something of it is missing: a machine is never sent into an error. */
-function boot(view: BootView, name: string, why: Reason): BootDecision {
+function boot(view: BootView, name: string, why: Reason, ticket?: Ticket): BootDecision {
   const offered = view.bootenv(name);
   if (!offered) return local(why, { rule: 'no-such-bootenv', text: `there is no bootenv ${name}` });
   if (offered.missing)
@@ -114,6 +116,10 @@ function boot(view: BootView, name: string, why: Reason): BootDecision {
       rule: 'bootenv-unavailable',
       text: `bootenv ${name} boots ${offered.bootenv.boots}, which cannot be booted: ${kernelOf?.missing ?? 'it does not exist'}`,
     });
+  // whatever content calls its bootenvs and lets them boot: without a ticket nothing that installs is reached from here
+  const installer = [offered.bootenv, kernelOf.bootenv].find(writesDisk);
+  if (installer && !ticket)
+    return local(why, { rule: 'no-ticket', text: `${installer.name} installs, and no install ticket is open for it` });
   return { kind: 'bootenv', bootenv: offered.bootenv, kernelOf: kernelOf.bootenv, because: [why] };
 }
 

@@ -15,8 +15,8 @@ export const Stage = Type.Object(
     description: Type.Optional(Type.String()),
     /** What the machine boots while this stage lasts; `$bootenv` is the one the job was asked for. */
     bootenv: Type.String(),
-    do: Type.Optional(Type.Array(Type.Union(ACTIONS.map((name) => Type.Literal(name))))),
-    until: Type.Union(MILESTONES.map((name) => Type.Literal(name))),
+    do: Type.Optional(Type.Array(Type.Unsafe<ActionName>(Type.Union(ACTIONS.map((name) => Type.Literal(name)))))),
+    until: Type.Unsafe<Milestone>(Type.Union(MILESTONES.map((name) => Type.Literal(name)))),
     timeoutMinutes: Type.Integer({ minimum: 1 }),
   },
   { additionalProperties: false },
