@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ export function assetsFolder(): string {
 
 /** An appliance in a process of its own, on the rack's wires, as a user would start it. */
 export class TestAppliance {
-  readonly folder = mkdtempSync(join(tmpdir(), 'firstlight-lab-'));
+  readonly folder = makeFolder();
   readonly #flags: readonly string[];
   #process: ChildProcess | undefined;
   #url = '';
@@ -162,6 +162,13 @@ export async function until<T>(what: string, seconds: number, ask: () => Promise
     await sleep(500);
   }
   throw new Error(`${what}: not seen in ${seconds} s`);
+}
+
+/** Others may pass through it, as in a place like /opt: the appliance is to give up root. */
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'firstlight-lab-'));
+  chmodSync(folder, 0o711);
+  return folder;
 }
 
 async function freePort(): Promise<number> {
