@@ -78,7 +78,10 @@ describe('a whole install by preseed', { skip: whyNotHere('scout', 'debian-12') 
 
   test('what it fetched is in the mirror, for the next one', () => {
     const cache = join(appliance.folder, 'data/mirror');
-    const packages = readdirSync(cache, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.deb'));
+    const packages = readdirSync(join(cache, 'pool'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => (JSON.parse(readFileSync(join(cache, 'pool', name), 'utf8')) as { path: string }).path)
+      .filter((path) => path.endsWith('.deb'));
     assert.ok(packages.length > 100, `${packages.length} packages`);
   });
 });
