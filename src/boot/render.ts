@@ -47,7 +47,11 @@ type HelperCall = { template: string; assets: ReadonlyMap<string, TemplateAsset>
 
 /** Quoting for each language a template writes, and the questions it may ask. Every one refuses what it cannot quote. */
 const HELPERS: Readonly<Record<string, (call: HelperCall, ...args: unknown[]) => unknown>> = {
-  sh: (_call, value) => `'${text(value).replaceAll("'", `'\\''`)}'`,
+  sh: (_call, value) => {
+    const word = text(value);
+    if (word.includes('\0')) throw new Error('a word of the shell has a NUL');
+    return `'${word.replaceAll("'", `'\\''`)}'`;
+  },
   preseed: (_call, value) => {
     const line = text(value);
     // a preseed line ends at the line's end, and a backslash there joins the next one to it
@@ -55,7 +59,12 @@ const HELPERS: Readonly<Record<string, (call: HelperCall, ...args: unknown[]) =>
     if (line.endsWith('\\')) throw new Error('a value for a preseed line ends with a backslash');
     return line;
   },
-  yaml: (_call, value) => JSON.stringify(value), // JSON's scalars and lists are YAML's flow style
+  // JSON's scalars and lists are YAML's flow style; what YAML 1.1 takes for line ends, or does not print, is escaped
+  yaml: (_call, value) =>
+    JSON.stringify(value).replace(
+      /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g,
+      (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
   json: (_call, value) => JSON.stringify(value),
   url: (_call, value) => encodeURIComponent(text(value)),
   b64: (_call, value) => Buffer.from(text(value), 'utf8').toString('base64'),
@@ -91,7 +100,13 @@ export function compileTemplates(sources: ReadonlyMap<string, string>): Template
   const options = { noEscape: true, knownHelpersOnly: true, knownHelpers: known, preventIndent: true } as const;
 
   let current: HelperCall = { template: '', assets: new Map() };
-  engine.registerHelper(NEED, (value: unknown, path: string, place: string) => need(value, path, place));
+  engine.registerHelper(NEED, (value: unknown, path: string, place: string, block: string) => {
+    const given = need(value, path, place);
+    if (block === 'each' && !Array.isArray(given)) throw placed(place, `${path} is no list`);
+    if ((block === 'if' || block === 'unless') && typeof given === 'object' && !Array.isArray(given))
+      throw placed(place, `${path} is an object, not a condition`);
+    return given;
+  });
   engine.registerHelper(TEXT, (value: unknown, path: string, place: string) => {
     const given = need(value, path, place);
     if (typeof given === 'object')
@@ -205,11 +220,12 @@ function prepare(
   try {
     ast = engine.parse(source);
   } catch (error) {
-    const line = /line (\d+)/.exec((error as Error).message)?.[1];
+    const { message } = error as Error;
+    const line = (/line (\d+)/.exec(message) ?? / - (\d+):\d+$/.exec(message))?.[1];
     throw new TemplateError(
       name,
       line ? Number(line) : undefined,
-      `cannot be parsed: ${(error as Error).message.split('\n').join(' ')}`,
+      `cannot be parsed: ${message.split('\n').join(' ')}`,
     );
   }
   const use: Use = { params: new Set(), partials: new Set() };
@@ -243,8 +259,7 @@ function prepare(
       case 'BlockStatement': {
         const block = (node.path as Node).original as string;
         if (!BLOCKS.includes(block)) refuse(node, `there is no block {{#${block}}}`);
-        const params = (node.params as Node[]).map((param) => wrap(param, depth));
-        node.params = params;
+        node.params = (node.params as Node[]).map((param) => wrap(param, depth, block));
         const inner = block === 'each' || block === 'with' ? depth + 1 : depth;
         if (node.program) visitBlock(node.program as Node, inner);
         if (node.inverse) visitBlock(node.inverse as Node, depth);
@@ -274,8 +289,8 @@ function prepare(
     };
   }
 
-  /** An argument: literals stay, calls are visited, a path x becomes (firstlightNeed x 'x' 'file:line'). */
-  function wrap(node: Node, depth: number): Node {
+  /** An argument: literals stay, calls are visited, a path x becomes (firstlightNeed x 'x' 'file:line' 'if'). */
+  function wrap(node: Node, depth: number, block = ''): Node {
     if (node.type === 'SubExpression') {
       visitCall(node, depth);
       return node;
@@ -286,7 +301,7 @@ function prepare(
       type: 'SubExpression',
       loc: node.loc,
       path: helperPath(node, NEED),
-      params: [node, literal(node, node.original as string), place(node)],
+      params: [node, literal(node, node.original as string), place(node), literal(node, block)],
       hash: undefined,
     } as unknown as Node;
   }
