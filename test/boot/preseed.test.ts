@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -183,7 +184,9 @@ test('late.sh leaves keys, sudo and the late script as they were given', {
   tool('in-target', `cp ${target}/root/firstlight-late-script ${folder}/late; cat > ${folder}/stdin < /dev/null`);
   const runLate = (params: typeof plain) =>
     spawnSync('sh', [], {
-      input: render('late.sh', params).replace('TARGET=/target', `TARGET=${target}`),
+      input: render('late.sh', params)
+        .replace('TARGET=/target', `TARGET=${target}`)
+        .replaceAll(' /tmp/', ` ${folder}/`),
       env: { PATH: `${bin}:${process.env.PATH}` },
       encoding: 'utf8',
     });
@@ -199,15 +202,15 @@ test('late.sh leaves keys, sudo and the late script as they were given', {
   assert.equal(statSync(sudoers).mode & 0o777, 0o440);
   assert.equal(readFileSync(join(folder, 'late'), 'utf8'), full.lateScript);
   assert.deepEqual(readdirSync(join(target, 'root')), ['.ssh'], 'the late script does not stay');
-  assert.match(readFileSync(join(folder, 'wget'), 'utf8'), /run\/TOKEN\/done\n$/);
+  assert.ok(existsSync(join(folder, 'firstlight-late-is-over')));
 
   tool('in-target', 'exit 3');
-  rmSync(join(folder, 'wget'));
+  for (const name of ['wget', 'firstlight-late-is-over']) rmSync(join(folder, name));
   const failed = runLate(full);
   assert.equal(failed.status, 3);
   const told = readFileSync(join(folder, 'wget'), 'utf8');
   assert.match(told, /run\/TOKEN\/failed\n$/);
-  assert.doesNotMatch(told, /done/);
+  assert.equal(existsSync(join(folder, 'firstlight-late-is-over')), false, 'so that nothing reports done');
 });
 
 test('early.sh tells the steps of the installer, and the first failure with the log and without the token', async (t) => {
@@ -216,7 +219,10 @@ test('early.sh tells the steps of the installer, and the first failure with the 
   const told = join(folder, 'told');
   writeFileSync(log, "Jan  1 00:00:01 main-menu[260]: INFO: Menu item 'network-preseed' selected\n");
   writeFileSync(join(folder, 'wget'), `#!/bin/sh\necho "$@" >> ${told}\n`, { mode: 0o755 });
-  const script = render('early.sh', plain).replaceAll('/tmp/', `${folder}/`).replaceAll('/var/log/syslog', log);
+  const script = render('early.sh', plain)
+    .replaceAll('/tmp/', `${folder}/`)
+    .replaceAll('/var/log/syslog', log)
+    .replaceAll('/usr/lib/finish-install.d', folder);
   const child = spawn('sh', ['-c', script], {
     env: { PATH: `${folder}:${process.env.PATH}` },
     detached: true, // its watcher goes on when it has ended: a group of its own to end
@@ -257,6 +263,14 @@ test('early.sh tells the steps of the installer, and the first failure with the 
   assert.match(why, /^The installer stopped: base-installer\/debootstrap-failed\.\n/);
   assert.match(why, /RUN\/file\/disk\.sh/);
   assert.doesNotMatch(why, /TOKEN/);
+
+  // The step that it adds to the installer's last ones.
+  const last = () => spawnSync(join(folder, '96firstlight'), { env: { PATH: `${folder}:${process.env.PATH}` } });
+  assert.equal(last().status, 0);
+  assert.doesNotMatch(readFileSync(told, 'utf8'), /done/, 'late.sh did not come to its end');
+  writeFileSync(join(folder, 'firstlight-late-is-over'), '');
+  assert.equal(last().status, 0);
+  assert.match(readFileSync(told, 'utf8'), /run\/TOKEN\/done\n$/);
 });
 
 function hasNot(program: string): string | false {
