@@ -126,25 +126,9 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
   });
 
   test('machines with a system and no ticket boot it though their firmware tries the network first', async () => {
-    for (const name of MACHINES) {
-      const machine = rack.machine(name);
-      await machine.setNetworkFirst(true);
-      const since = (await appliance.timeline(name)).at(-1)?.id ?? 0;
-      const shown = readFileSync(machine.serialLog, 'latin1').length;
+    await Promise.all(MACHINES.map(bootsItsDisk));
+    for (const name of ['vm-02', 'vm-03'])
       await appliance.request('POST', `/api/v1/machines/${name}/power`, { action: 'off' });
-      await appliance.request('POST', `/api/v1/machines/${name}/power`, { action: 'on' });
-      await appliance.event(name, 'boot.started', 120, since);
-      await until(`${name} asks for a login`, 300, async () =>
-        readFileSync(machine.serialLog, 'latin1').slice(shown).includes(`${name} login:`) ? true : undefined,
-      );
-      const events = (await appliance.timeline(name)).filter((event) => event.id > since);
-      assert.ok(!events.some((event) => /vmlinuz|initrd/.test(String(event.data?.name))), `${name} was given a kernel`);
-      if (name !== 'vm-01')
-        assert.ok(
-          events.some((event) => event.kind === 'file.declined'),
-          `${name} was not sent to its disk`,
-        );
-    }
   });
 
   test('an installer that never reports does not loop: the third start gets the disk and the job fails', async () => {
@@ -170,6 +154,27 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
         : undefined,
     );
   });
+
+  async function bootsItsDisk(name: string): Promise<void> {
+    const machine = rack.machine(name);
+    await machine.setNetworkFirst(true);
+    const since = (await appliance.timeline(name)).at(-1)?.id ?? 0;
+    const shown = readFileSync(machine.serialLog, 'latin1').length;
+    await appliance.request('POST', `/api/v1/machines/${name}/power`, { action: 'off' });
+    await appliance.request('POST', `/api/v1/machines/${name}/power`, { action: 'on' });
+    await appliance.event(name, 'boot.started', 120, since);
+    await until(`${name} asks for a login`, 600, async () =>
+      readFileSync(machine.serialLog, 'latin1').slice(shown).includes(`${name} login:`) ? true : undefined,
+    );
+    const events = (await appliance.timeline(name)).filter((event) => event.id > since);
+    assert.ok(!events.some((event) => /vmlinuz|initrd/.test(String(event.data?.name))), `${name} was given a kernel`);
+    // iPXE in the ROM is told by its script, the others by a file that is answered with an error
+    const told = name === 'vm-01' ? 'file.served' : 'file.declined';
+    assert.ok(
+      events.some((event) => event.kind === told),
+      `${name} was not sent to its disk`,
+    );
+  }
 
   async function reimage(name: string): Promise<number> {
     const { job } = await appliance.request<{ job: { id: number } }>('POST', `/api/v1/machines/${name}/reimage`, {
