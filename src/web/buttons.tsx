@@ -50,7 +50,9 @@ export function ActionButtons({ row }: { row: Row }) {
     doing.value = undefined;
   }
 
-  const question = asked.value && questionFor(asked.value, row);
+  // a question is over when what it asks about has ended meanwhile
+  const canStill = actions.some((one) => one.name === asked.value && one.whyNot === '');
+  const question = asked.value && canStill && questionFor(asked.value, row);
   return (
     <div class="actions">
       <div class="buttons">
