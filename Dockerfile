@@ -7,10 +7,10 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin firstlight
 WORKDIR /opt/firstlight
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts
-COPY bin bin
+COPY package.json package-lock.json .npmrc tsconfig.json ./
 COPY src src
+RUN npm ci --ignore-scripts && npm run build && npm prune --omit=dev --ignore-scripts
+COPY bin bin
 COPY bootenvs bootenvs
 COPY templates templates
 COPY workflows workflows

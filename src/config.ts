@@ -31,6 +31,7 @@ export type ServeFlags = {
   domain?: string;
   leaseSeconds?: string;
   mirrorUpstream?: string;
+  securityUpstream?: string;
   user?: string;
   credentials?: string;
   proxy?: boolean;
@@ -55,6 +56,7 @@ export type Config = {
   domain: string;
   leaseSeconds: number;
   mirrorUpstream?: string;
+  securityUpstream?: string;
   user: string;
   credentials?: string;
 };
@@ -112,8 +114,11 @@ export function readConfig(flags: ServeFlags): Config {
     problems.push(`--lease-seconds ${flags.leaseSeconds}: at least 120`);
   for (const address of [flags.gateway, ...(flags.dns ?? [])].filter((one) => one !== undefined))
     if (!isIpv4(address)) problems.push(`${address} is not an IPv4 address`);
-  if (flags.mirrorUpstream !== undefined && !/^https?:\/\/[^\s]+$/.test(flags.mirrorUpstream))
-    problems.push(`--mirror-upstream ${flags.mirrorUpstream}: not an http or https URL`);
+  for (const [flag, url] of [
+    ['--mirror-upstream', flags.mirrorUpstream],
+    ['--security-upstream', flags.securityUpstream],
+  ] as const)
+    if (url !== undefined && !/^https?:\/\/\S+$/.test(url)) problems.push(`${flag} ${url}: not an http or https URL`);
   if (flags.domain !== undefined && !/^[a-z0-9.-]+$/.test(flags.domain))
     problems.push(`--domain ${flags.domain}: not a domain name`);
   if (problems.length > 0) throw new ConfigError(problems);
@@ -134,6 +139,7 @@ export function readConfig(flags: ServeFlags): Config {
     domain: flags.domain ?? '',
     leaseSeconds,
     ...(flags.mirrorUpstream !== undefined ? { mirrorUpstream: flags.mirrorUpstream.replace(/\/+$/, '') } : {}),
+    ...(flags.securityUpstream !== undefined ? { securityUpstream: flags.securityUpstream.replace(/\/+$/, '') } : {}),
     user: flags.user ?? 'firstlight',
     ...(flags.credentials !== undefined ? { credentials: resolve(flags.credentials) } : {}),
   };

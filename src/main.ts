@@ -16,7 +16,7 @@ import { createBootHttpServer, formatBytes, type HttpRoute } from './boot/http-s
 import { LOADERS } from './boot/loaders.ts';
 import { createMirror } from './boot/mirror.ts';
 import { createBootFiles, missingLoaders } from './boot/open.ts';
-import { MIRROR_PATH } from './boot/paths.ts';
+import { MIRROR_PATH, SECURITY_MIRROR_PATH } from './boot/paths.ts';
 import { openShelf } from './boot/shelf.ts';
 import { createTftpServer, type TftpEvent } from './boot/tftp-server.ts';
 import { type Config, VERSION } from './config.ts';
@@ -114,6 +114,9 @@ export async function startAppliance(config: Config, log: (line: string) => void
     settings,
     workflow: (name) => library().workflow(name),
   });
+  const archive = config.mirrorUpstream ?? (await hostAptMirror());
+  const securityArchive = config.securityUpstream ?? (await hostAptMirror('bookworm-security'));
+  if (!archive) log('no mirror: the host has no Debian apt source; name one with --mirror-upstream');
   const files = createBootFiles({
     machines,
     network,
@@ -122,6 +125,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
     library,
     loadersFolder: config.loaders,
     settings,
+    hasSecurityMirror: securityArchive !== undefined,
     clock,
     failJob: runner.fail,
     recordMachine: discovery.record,
@@ -139,18 +143,16 @@ export async function startAppliance(config: Config, log: (line: string) => void
     failJob: runner.fail,
     recordMachine: discovery.record,
   });
-  const upstream = config.mirrorUpstream ?? (await hostAptMirror());
-  if (!upstream) log('no mirror: the host has no Debian apt source; name one with --mirror-upstream');
-  const mirror = upstream
-    ? createMirror({ upstream, cacheFolder: join(config.data, 'mirror'), onEvent: (event) => void events.emit(event) })
-    : undefined;
-
   const routes: HttpRoute[] = [{ prefix: '/run/', handle: door.handle }];
-  if (mirror)
-    routes.push({
-      prefix: `${MIRROR_PATH}/`,
-      handle: (request, response, path) => mirror.handle(request, response, path),
-    });
+  const mirrors = [
+    { path: MIRROR_PATH, upstream: archive, cacheFolder: join(config.data, 'mirror') },
+    { path: SECURITY_MIRROR_PATH, upstream: securityArchive, cacheFolder: join(config.data, 'mirror-security') },
+  ].flatMap(({ path, upstream, cacheFolder }) => {
+    if (!upstream) return [];
+    const mirror = createMirror({ upstream, cacheFolder, onEvent: (event) => void events.emit(event) });
+    routes.push({ prefix: `${path}/`, handle: (request, response, rest) => mirror.handle(request, response, rest) });
+    return [mirror];
+  });
   const arrivals = sockets.map((one): Arrival => {
     const port = config.httpPort === 80 ? '' : `:${config.httpPort}`;
     return { interface: one.interface, serverAddress: one.address, url: `http://${one.address}${port}` };
@@ -252,7 +254,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
         http.closeAllConnections();
       }
       await api.close();
-      await mirror?.close();
+      await Promise.all(mirrors.map((mirror) => mirror.close()));
       for (const one of sockets)
         for (const socket of [one.dhcp, one.dhcpBroadcast, one.tftp, ...one.tftpTransfers]) socket.close();
       events.emit({ kind: 'appliance.stopped', text: `Firstlight ${VERSION} stops` });

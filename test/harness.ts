@@ -105,6 +105,7 @@ export async function startHarness(options: Options = {}) {
     library,
     loadersFolder,
     settings,
+    hasSecurityMirror: true,
     clock,
     failJob,
     recordMachine,

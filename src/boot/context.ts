@@ -5,7 +5,7 @@ import type { EffectiveParam } from '../model/params.ts';
 import { describeReasons, type Reason } from '../model/reason.ts';
 import type { Arrival } from '../model/view.ts';
 import { cidrNetmask, type Ipv4, type Mac, macToHyphens } from '../wire/address.ts';
-import { MIRROR_PATH, runUrl } from './paths.ts';
+import { MIRROR_PATH, runUrl, SECURITY_MIRROR_PATH } from './paths.ts';
 import type { TemplateData } from './render.ts';
 
 export type ContextParts = {
@@ -16,6 +16,8 @@ export type ContextParts = {
   address?: Ipv4 | undefined;
   bootenv?: Bootenv | undefined;
   params?: readonly EffectiveParam[] | undefined;
+  /** Whether security updates can be had through the appliance. */
+  hasSecurityMirror?: boolean | undefined;
   tokens?: { run?: string | undefined; firstBoot?: string | undefined } | undefined;
 };
 
@@ -45,6 +47,7 @@ export function templateContext(parts: ContextParts): TemplateData {
       address: arrival.serverAddress,
       mirrorHost: new URL(arrival.url).host,
       mirrorPath: MIRROR_PATH,
+      securityMirrorPath: parts.hasSecurityMirror ? SECURITY_MIRROR_PATH : '',
     },
     run: {
       url: tokens?.run ? runUrl(arrival.url, tokens.run) : '',

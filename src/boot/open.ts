@@ -29,6 +29,7 @@ export type BootFilesOptions = {
   library: () => Library;
   loadersFolder: string;
   settings: { unknownBoots: 'scout' | 'local' };
+  hasSecurityMirror: boolean;
   clock: Clock;
   /** End a job that must not install again. */
   failJob: (jobId: number, why: string) => void;
@@ -104,7 +105,9 @@ export function createBootFiles(options: BootFilesOptions) {
   ): OpenedFile {
     const kind: EventKind = code === 'declined' ? 'file.declined' : 'file.refused';
     const text =
-      code === 'declined' ? `told to boot its own disk: ${because[0]?.text}` : `${request.name} refused: ${describeReasons(because)}`;
+      code === 'declined'
+        ? `told to boot its own disk: ${because[0]?.text}`
+        : `${request.name} refused: ${describeReasons(because)}`;
     // a stranger's wrong names are the network's noise, not anybody's history
     if (mac) events.emit({ kind, text, mac, because, data: { name: request.name, by: request.by } });
     return { file: { kind: 'refused', code, text: describeReasons(because) }, mac, because };
@@ -140,7 +143,8 @@ export function createBootFiles(options: BootFilesOptions) {
 
   function renderOrRefuse(parts: ContextParts, boot: BootDecision, view: BootView, request: FileRequest): string {
     try {
-      if (boot.kind === 'local' || request.isProbe) return renderScript(options.library(), parts, boot, view, PROBE_TOKEN);
+      if (boot.kind === 'local' || request.isProbe)
+        return renderScript(options.library(), parts, boot, view, PROBE_TOKEN);
       const text = renderScript(options.library(), parts, boot, view, newRun(parts.mac, boot, view));
       const { ticket, bootenv } = boot;
       if (ticket && bootenv.kind === 'installer' && jobs.useTicket(ticket, view.boot))
@@ -177,7 +181,14 @@ export function createBootFiles(options: BootFilesOptions) {
   /** The facts of one machine for a template. */
   function contextOf(mac: Mac, arrival: Arrival, view: BootView): ContextParts {
     const subnet = network.subnets().find((one) => one.interface === arrival.interface);
-    return { mac, machine: view.machine, arrival, subnet, address: view.machine?.address };
+    return {
+      mac,
+      machine: view.machine,
+      arrival,
+      subnet,
+      address: view.machine?.address,
+      hasSecurityMirror: options.hasSecurityMirror,
+    };
   }
 
   return { open, contextOf };

@@ -66,5 +66,6 @@ export function runUrl(base: string, token: string): string {
   return `${base}/run/${token}`;
 }
 
-/** Where the caching mirror of Debian stands below the appliance's base URL. */
+/** Where the caching mirrors of Debian and of its security updates stand below the appliance's base URL. */
 export const MIRROR_PATH = '/mirror/debian';
+export const SECURITY_MIRROR_PATH = '/mirror/debian-security';

@@ -34,7 +34,7 @@ export type Templates = {
 const SHAPE: Readonly<Record<string, readonly string[] | '*'>> = {
   machine: ['name', 'hostname', 'domain', 'mac', 'bootif', 'uuid', 'serial'],
   net: ['address', 'netmask', 'prefix', 'gateway', 'dns'],
-  appliance: ['url', 'address', 'mirrorHost', 'mirrorPath'],
+  appliance: ['url', 'address', 'mirrorHost', 'mirrorPath', 'securityMirrorPath'],
   run: ['url', 'firstBootUrl'],
   bootenv: ['name', 'description'],
   params: '*',

@@ -211,20 +211,24 @@ program
   .option('--boot <number>', 'only this boot', integer)
   .option('--last <number>', 'how many events at the most', integer, 200)
   .option('--json', 'as JSON lines')
-  .action(async (name: string, flags: { follow?: boolean; why?: boolean; boot?: number; last: number; json?: boolean }) => {
-    const print = flags.json ? (event: StreamedEvent): void => say(JSON.stringify(event)) : timelinePrinter(say, flags.why);
-    const boot = flags.boot === undefined ? '' : `&boot=${flags.boot}`;
-    const events = await client().get<StreamedEvent[]>(`${machinePath(name)}/timeline?last=${flags.last}${boot}`);
-    events.forEach(print);
-    if (!flags.follow) return;
-    await client().stream(
-      `/api/v1/events?machine=${encodeURIComponent(name)}&after=${events.at(-1)?.id ?? 0}`,
-      (event) => {
-        print(event);
-        return false;
-      },
-    );
-  });
+  .action(
+    async (name: string, flags: { follow?: boolean; why?: boolean; boot?: number; last: number; json?: boolean }) => {
+      const print = flags.json
+        ? (event: StreamedEvent): void => say(JSON.stringify(event))
+        : timelinePrinter(say, flags.why);
+      const boot = flags.boot === undefined ? '' : `&boot=${flags.boot}`;
+      const events = await client().get<StreamedEvent[]>(`${machinePath(name)}/timeline?last=${flags.last}${boot}`);
+      events.forEach(print);
+      if (!flags.follow) return;
+      await client().stream(
+        `/api/v1/events?machine=${encodeURIComponent(name)}&after=${events.at(-1)?.id ?? 0}`,
+        (event) => {
+          print(event);
+          return false;
+        },
+      );
+    },
+  );
 
 program
   .command('explain <mac-or-machine>')
@@ -357,6 +361,7 @@ program
   .option('--domain <name>', 'domain told to machines')
   .option('--lease-seconds <seconds>', 'how long a lease lasts (3600)')
   .option('--mirror-upstream <url>', "Debian archive behind the mirror (the host's own apt source)")
+  .option('--security-upstream <url>', "archive of Debian's security updates (the host's own apt source)")
   .option('--user <name>', 'the unprivileged user to run as (firstlight)')
   .option('--credentials <file>', 'where the first start leaves URL and token for the CLI')
   .option('--proxy', 'answer beside a foreign DHCP server')

@@ -80,6 +80,7 @@ const context = (params: typeof plain) => ({
     address: '10.77.0.1',
     mirrorHost: '10.77.0.1',
     mirrorPath: '/mirror/debian',
+    securityMirrorPath: '/mirror/debian-security',
   },
   run: { url: 'http://10.77.0.1/run/TOKEN', firstBootUrl: 'http://10.77.0.1/run/TOKEN2' },
   bootenv: { name: 'debian-12', description: '' },

@@ -8,7 +8,7 @@ import { compileTemplates, type TemplateAsset, type TemplateData, TemplateError 
 const DATA = {
   machine: { name: 'vm-01', hostname: 'vm-01', domain: '', mac: '52:54:00:aa:bb:01', uuid: '', serial: '' },
   net: { address: '10.77.0.100', netmask: '', prefix: 24, gateway: '', dns: ['10.77.0.2', '10.77.0.3'] },
-  appliance: { url: 'http://10.77.0.1', address: '10.77.0.1', mirrorHost: '', mirrorPath: '' },
+  appliance: { url: 'http://10.77.0.1', address: '10.77.0.1', mirrorHost: '', mirrorPath: '', securityMirrorPath: '' },
   run: { url: '', firstBootUrl: '' },
   bootenv: { name: 'debian-12', description: '' },
   params: {
