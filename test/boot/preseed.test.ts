@@ -174,7 +174,7 @@ test('late.sh leaves keys, sudo and the late script as they were given', {
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const target = join(folder, 'target');
   const bin = join(folder, 'bin');
-  for (const path of ['root', 'home/ada', 'etc/sudoers.d', 'etc/default', 'etc/systemd/system']) {
+  for (const path of ['root', 'home/ada', 'etc/sudoers.d', 'etc/default', 'etc/apt', 'etc/systemd/system']) {
     mkdirSync(join(target, path), { recursive: true });
   }
   mkdirSync(bin);
@@ -194,6 +194,10 @@ test('late.sh leaves keys, sudo and the late script as they were given', {
 
   const passwordless = runLate({ ...full, userPasswordHash: '' });
   assert.equal(passwordless.status, 0, passwordless.stderr);
+  assert.match(
+    readFileSync(join(target, 'etc/apt/sources.list'), 'utf8'),
+    /^deb http:\/\/[^/ ]+\/mirror\/debian-security bookworm-security main$/m,
+  );
   assert.equal(readFileSync(join(target, 'root/.ssh/authorized_keys'), 'utf8'), `${full.rootSshKeys.join('\n')}\n`);
   assert.equal(readFileSync(join(target, 'home/ada/.ssh/authorized_keys'), 'utf8'), `${key}\n`);
   assert.equal(statSync(join(target, 'home/ada/.ssh/authorized_keys')).mode & 0o777, 0o600);
