@@ -116,7 +116,7 @@ function chooseRange(
   file: BootFile,
 ): { start: number; end: number } | 'unsatisfiable' | undefined {
   const header = request.headers.range;
-  if (header === undefined) return undefined;
+  if (header === undefined || request.method !== 'GET') return undefined; // RFC 9110 14.2: ranges are defined for GET
   const ifRange = request.headers['if-range'];
   if (ifRange !== undefined && ifRange !== file.etag) return undefined;
   const match = /^bytes=(\d*)-(\d*)$/.exec(header.trim());
@@ -158,6 +158,7 @@ function isGone(error: unknown): boolean {
     code === 'ERR_STREAM_PREMATURE_CLOSE' ||
     code === 'ECONNRESET' ||
     code === 'EPIPE' ||
+    code === 'ERR_STREAM_UNABLE_TO_PIPE' ||
     code === 'ERR_STREAM_DESTROYED'
   );
 }
