@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { existsSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { FirmwareKind } from '../../src/explain.ts';
+import type { Ipv4 } from '../../src/wire/address.ts';
+import { getOption } from '../../src/wire/dhcp-options.ts';
+import { ARRIVAL, type Ask, type Harness, MAC, SERVER, withHarness } from '../harness.ts';
+
+/** What a machine is in, how to bring it there, and what it should be given. */
+const SITUATIONS: [string, (harness: Harness) => unknown, string][] = [
+  ['a stranger', () => undefined, 'scout'],
+  ['a new machine', (h) => h.addMachine('vm-01', { state: 'new' }), 'scout'],
+  ['a ready machine with empty disks', (h) => h.addMachine('vm-01', { disks: 'empty' }), 'scout'],
+  ['a ready machine with a system', (h) => h.addMachine('vm-01', { disks: 'used' }), 'local'],
+  ['an installed machine', (h) => h.addMachine('vm-01', { state: 'installed' }), 'local'],
+  ['a failed machine', (h) => h.addMachine('vm-01', { state: 'failed' }), 'local'],
+  ['an ignored machine', (h) => h.addMachine('vm-01', { state: 'ignored' }), 'local'],
+  ['a machine to be installed with debian-12', (h) => h.install(h.addMachine('vm-01'), 'debian-12'), 'debian-12'],
+  [
+    'a machine to be installed with debian-12-image',
+    (h) => h.install(h.addMachine('vm-01'), 'debian-12-image'),
+    'scout',
+  ],
+  ['a locked machine to be installed', (h) => h.install(h.addMachine('vm-01', { locked: true }), 'debian-12'), 'local'],
+];
+const FIRMWARES: [FirmwareKind, Ask['as']][] = [
+  ['bios', 'ipxe-bios'],
+  ['uefi', 'ipxe-uefi'],
+  ['uefi-http', 'ipxe-uefi'],
+];
+
+/** Get a lease and the file it names, in header and option 67 alike. */
+async function fileFor(harness: Harness, as: Ask['as']): Promise<string> {
+  const offer = await harness.ask({ type: 'discover', as });
+  assert.ok(offer, 'an OFFER');
+  const ack = await harness.ask({ type: 'request', as, names: SERVER, asks: offer.yiaddr });
+  assert.ok(ack && getOption(ack, 'messageType') === 'ack', 'an ACK');
+  for (const packet of [offer, ack]) assert.equal(getOption(packet, 'bootFileName') ?? '', packet.file);
+  return ack.file;
+}
+
+/** What stands behind a name: the text of a file, or 'declined'. Anything else fails. */
+async function follow(harness: Harness, name: string): Promise<string> {
+  const path = name.startsWith(`${ARRIVAL.url}/`) ? name.slice(ARRIVAL.url.length + 1) : name;
+  const { file } = await harness.open(path, harness.machines.byMac(MAC)?.address ?? ('10.77.0.100' as Ipv4));
+  if (file.kind === 'refused') {
+    assert.equal(file.code, 'declined', `${name}: ${file.text}`);
+    return 'declined';
+  }
+  const text = (await file.read(0, file.size)).toString('utf8');
+  await file.close();
+  assert.ok(text.length > 0, `${name} is empty`);
+  return text;
+}
+
+/** The URLs of boot files in a script; `run/` is the door's, tested with it. */
+function urlsIn(script: string): string[] {
+  return [...script.matchAll(/https?:\/\/\S+/g)]
+    .map(([url]) => url)
+    .filter((url) => url.startsWith(`${ARRIVAL.url}/b/`));
+}
+
+for (const [situation, prepare, expected] of SITUATIONS)
+  for (const [kind, ipxe] of FIRMWARES)
+    test(`${situation} with ${kind}: each name leads to a file, to ${expected}, and explain misses nothing`, () =>
+      withHarness({}, async (harness) => {
+        prepare(harness);
+        const before = harness.history.newestId();
+        const explained = harness.explain(MAC, kind);
+        assert.deepEqual(explained.missing, []);
+        assert.equal(harness.history.newestId(), before, 'explain changes nothing');
+
+        const loader = await fileFor(harness, kind);
+        const step = explained.steps.find((one) => one.step === 'firmware');
+        assert.ok(step?.result.endsWith(`is told: ${loader || 'no file'}`), `${step?.result} against ${loader}`);
+        if (expected === 'local' && kind !== 'bios') return assert.equal(await follow(harness, loader), 'declined');
+        if (expected === 'local') assert.equal(loader, '');
+        else assert.match(await follow(harness, loader), /^the loader /);
+
+        const script = await follow(harness, await fileFor(harness, ipxe));
+        const urls = urlsIn(script);
+        if (expected === 'local') return assert.deepEqual(urls, []);
+        assert.ok(urls.length >= 2, 'a kernel and an initrd');
+        for (const url of urls) assert.match(await follow(harness, url), new RegExp(`^the bytes of ${expected}/`));
+        const scriptOfAutoexec = await follow(harness, 'autoexec.ipxe');
+        assert.deepEqual(urlsIn(scriptOfAutoexec), urls, 'autoexec.ipxe is the same script');
+      }));
+
+test('the files that an installer and an image name in what is rendered for them are served too', () =>
+  withHarness({}, async (harness) => {
+    harness.install(harness.addMachine('vm-01'), 'debian-12-image');
+    const port = await harness.listen();
+    const script = await follow(harness, 'b/52-54-00-aa-bb-01/boot.ipxe');
+    const token = /\/run\/([\w-]{22})/.exec(script)?.[1];
+    const work = await fetch(`http://127.0.0.1:${port}/run/${token}/work?wait=0`);
+    assert.equal(work.status, 200);
+    const urls = urlsIn((await work.text()).replaceAll("'", ' '));
+    assert.deepEqual(urls.map((url) => url.split('/').at(-1)).sort(), ['disk.img.zst', 'disk.json']);
+    for (const url of urls) assert.match(await follow(harness, url), /^the bytes of debian-12-image\//);
+  }));
+
+const MISSING: [string, string, (harness: Harness) => unknown][] = [
+  ['scout/vmlinuz', 'scripts/build-scout', () => undefined],
+  ['scout/initrd.img', 'scripts/build-scout', (h) => h.addMachine('vm-01', { disks: 'empty' })],
+  ['debian-12/initrd.gz', 'scripts/fetch-installer', (h) => h.install(h.addMachine('vm-01'), 'debian-12')],
+  ['debian-12-image/disk.img.zst', 'scripts/build-image', (h) => h.install(h.addMachine('vm-01'), 'debian-12-image')],
+  ['scout/vmlinuz', 'scripts/build-scout', (h) => h.install(h.addMachine('vm-01'), 'debian-12-image')],
+];
+for (const [path, make, prepare] of MISSING)
+  test(`without ${path}, explain names it and how to make it, and the machine boots its disk`, () =>
+    withHarness({ lacks: [path] }, async (harness) => {
+      prepare(harness);
+      const { missing } = harness.explain(MAC, 'uefi');
+      assert.ok(
+        missing.length > 0 && missing.every((text) => text.includes(`${path} is not there (make it with: ${make})`)),
+        String(missing),
+      );
+      assert.equal(await follow(harness, await fileFor(harness, 'uefi')), 'declined');
+    }));
+
+test('without a loader, explain names the file and its folder', () =>
+  withHarness({ lacks: ['undionly.kpxe'] }, (harness) => {
+    const missing = [`undionly.kpxe is not in ${harness.loadersFolder}`];
+    assert.deepEqual(harness.explain(MAC, 'bios').missing, missing);
+    assert.deepEqual(harness.explain(MAC, 'uefi').missing, []);
+  }));
+
+test('an asset that goes away while it is offered is not offered any more', () =>
+  withHarness({ lacks: ['debian-12-image/disk.json'] }, async (harness) => {
+    const kernel = join(harness.folder, 'assets/scout/vmlinuz');
+    assert.ok(existsSync(kernel));
+    assert.match(await follow(harness, 'b/52-54-00-aa-bb-01/a/scout/vmlinuz'), /^the bytes/);
+    unlinkSync(kernel);
+    const { missing } = harness.explain(MAC, 'bios');
+    assert.ok(
+      missing.every((text) => text.includes('scout/vmlinuz is not there any more')) && missing.length > 0,
+      String(missing),
+    );
+    const { file } = await harness.open('b/52-54-00-aa-bb-01/a/scout/vmlinuz');
+    assert.equal(file.kind === 'refused' && file.code, 'not-found');
+  }));
+
+test('explain says that an interface is not served', () =>
+  withHarness({}, (harness) => {
+    assert.deepEqual(harness.explain(MAC, 'bios', 'eth9').missing, ['no interface eth9 is served']);
+  }));
