@@ -83,6 +83,7 @@ function checkBootenv(bootenv: Bootenv, content: Content, templates: Templates):
       if (!declared.has(param))
         problems.push({ file, field: 'params', problem: `lacks ${param}, which templates/${template} uses` });
   }
+  problems.push(...checkArguments(bootenv, declared, templates));
   if (bootenv.boots !== undefined && !content.bootenvs.get(bootenv.boots)?.arch)
     problems.push({ file, field: 'boots', problem: `there is no bootenv ${bootenv.boots} with a kernel` });
   if (bootenv.kind === 'image' && !bootenv.task) problems.push({ file, field: 'task', problem: 'an image needs one' });
@@ -93,6 +94,19 @@ function checkBootenv(bootenv: Bootenv, content: Content, templates: Templates):
     if (names.indexOf(name) !== names.lastIndexOf(name))
       problems.push({ file, problem: `has two files named ${name}` });
   return problems;
+}
+
+/** Its arguments are a template too: what is wrong with them is told now, not on a machine's screen. */
+function checkArguments(bootenv: Bootenv, declared: ReadonlySet<string>, templates: Templates): ContentProblem[] {
+  const file = `bootenvs/${bootenv.name}.yaml`;
+  try {
+    return [...templates.paramsOfText(file, bootenv.arguments ?? '')]
+      .filter((param) => !declared.has(param))
+      .map((param) => ({ file, field: 'params', problem: `lacks ${param}, which its arguments use` }));
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    return [{ file, field: 'arguments', problem: error.message.slice(error.message.indexOf(': ') + 2) }];
+  }
 }
 
 function checkWorkflow(workflow: Workflow, content: Content): ContentProblem[] {

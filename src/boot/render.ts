@@ -27,6 +27,8 @@ export type Templates = {
   renderText(name: string, text: string, data: TemplateData): string;
   /** Params that this template or one of its partials reads. */
   paramsOf(name: string): Set<string>;
+  /** The same of a text that stands in a bootenv. Throws TemplateError when it is wrong. */
+  paramsOfText(name: string, text: string): Set<string>;
   has(name: string): boolean;
 };
 
@@ -150,6 +152,19 @@ export function compileTemplates(sources: ReadonlyMap<string, string>): Template
     }
   }
 
+  function paramsOfUse(first: Use | undefined): Set<string> {
+    const found = new Set<string>();
+    const visited = new Set<Use>();
+    const visit = (use: Use | undefined): void => {
+      if (!use || visited.has(use)) return;
+      visited.add(use);
+      for (const param of use.params) found.add(param);
+      for (const partial of use.partials) visit(used.get(`partials/${partial}.hbs`));
+    };
+    visit(first);
+    return found;
+  }
+
   return {
     has: (name) => compiled.has(name),
     render(name, data, assets = new Map()) {
@@ -166,19 +181,8 @@ export function compileTemplates(sources: ReadonlyMap<string, string>): Template
       }
       return run(template, name, data, new Map());
     },
-    paramsOf(name) {
-      const found = new Set<string>();
-      const visited = new Set<string>();
-      const visit = (one: string): void => {
-        const use = used.get(one);
-        if (!use || visited.has(one)) return;
-        visited.add(one);
-        for (const param of use.params) found.add(param);
-        for (const partial of use.partials) visit(`partials/${partial}.hbs`);
-      };
-      visit(name);
-      return found;
-    },
+    paramsOf: (name) => paramsOfUse(used.get(name)),
+    paramsOfText: (name, source) => paramsOfUse(prepare(engine, name, source, partialNames).use),
   };
 }
 

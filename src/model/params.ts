@@ -76,5 +76,5 @@ function checkLine(declaration: ParamDeclaration, line: string): string | undefi
 
 /** Names among `given` that no declaration knows: a typing error that must not pass in silence. */
 export function unknownParams(given: Record<string, unknown>, declarations: ParamDeclarations): string[] {
-  return Object.keys(given).filter((name) => !declarations[name]);
+  return Object.keys(given).filter((name) => !Object.hasOwn(declarations, name));
 }

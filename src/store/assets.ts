@@ -40,7 +40,11 @@ export function openAssets(folder: string): Assets {
     )
       return before;
     const hash = createHash('sha256');
-    await pipeline(createReadStream(full, { highWaterMark: 1 << 20 }), hash);
+    try {
+      await pipeline(createReadStream(full, { highWaterMark: 1 << 20 }), hash);
+    } catch (error) {
+      return { problem: `${path} cannot be read: ${(error as Error).message}` };
+    }
     const sha256 = hash.digest('hex');
     if (sha256 !== wanted)
       return { problem: `${path} is damaged: its sha256 is ${sha256}, its SHA256SUMS says ${wanted}` };

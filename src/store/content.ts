@@ -4,7 +4,7 @@ import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
 import { Bootenv } from '../model/bootenv.ts';
-import { ParamDeclaration, type ParamDeclarations } from '../model/params.ts';
+import { checkParam, ParamDeclaration, type ParamDeclarations } from '../model/params.ts';
 import { Workflow } from '../model/workflow.ts';
 
 /** A mistake in a content file: names file, line and field. */
@@ -31,9 +31,11 @@ export function loadContent(folder: string): Content {
   const templates = new Map<string, string>();
   for (const path of listFiles(join(folder, 'templates'), '.hbs')) {
     const name = relative(join(folder, 'templates'), path);
-    if (statSync(path).size > MAX_TEMPLATE_BYTES)
+    const text = readText(path, `templates/${name}`, problems);
+    if (text === undefined) continue;
+    if (Buffer.byteLength(text) > MAX_TEMPLATE_BYTES)
       problems.push({ file: `templates/${name}`, problem: `is larger than ${MAX_TEMPLATE_BYTES} bytes` });
-    else templates.set(name, readFileSync(path, 'utf8'));
+    else templates.set(name, text);
   }
   return { bootenvs, workflows, params, templates, problems };
 }
@@ -89,41 +91,74 @@ function readParams(folder: string, problems: ContentProblem[]): ParamDeclaratio
     problems.push({ file, problem: 'is not there' });
     return {};
   }
-  const text = readFileSync(path, 'utf8');
-  const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true });
   const params: ParamDeclarations = {};
-  for (const error of document.errors)
-    problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
-  if (document.errors.length > 0 || !isMap(document.contents)) return params;
-  const value = document.toJS() as Record<string, unknown>;
-  for (const [name, declaration] of Object.entries(value)) {
-    const errors = [...Value.Errors(ParamDeclaration, declaration)];
-    if (errors.length === 0) params[name] = declaration as ParamDeclaration;
-    for (const error of errors.slice(0, 1)) {
-      const at = [name, ...error.instancePath.split('/').slice(1)];
-      problems.push({
-        file,
-        line: lineOf(document.contents, at, counter),
-        field: at.join('.'),
-        problem: error.message,
-      });
+  const read = parseYaml(path, file, problems);
+  if (!read || !isMap(read.root)) return params;
+  for (const [name, declaration] of Object.entries(read.value as Record<string, unknown>)) {
+    const tell = (at: readonly string[], problem: string): void =>
+      void problems.push({ file, line: lineOf(read.root, at, read.counter), field: at.join('.'), problem });
+    const [error] = [...Value.Errors(ParamDeclaration, declaration)];
+    if (error) {
+      tell([name, ...error.instancePath.split('/').slice(1)], describeError(error));
+      continue;
     }
+    const wrong = checkDeclaration(declaration as ParamDeclaration);
+    if (wrong) tell([name, wrong.field], wrong.problem);
+    else params[name] = declaration as ParamDeclaration;
   }
   return params;
 }
 
-function readYaml(path: string, file: string, schema: TSchema, problems: ContentProblem[]): unknown {
-  const counter = new LineCounter();
-  const document = parseDocument(readFileSync(path, 'utf8'), { lineCounter: counter, uniqueKeys: true });
-  if (document.errors.length > 0) {
-    for (const error of document.errors)
-      problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
+/** What no schema can say: a pattern that is one, and a default that the declaration itself would take. */
+function checkDeclaration(declaration: ParamDeclaration): { field: string; problem: string } | undefined {
+  try {
+    new RegExp(declaration.pattern ?? '', 'u');
+  } catch (error) {
+    return { field: 'pattern', problem: (error as Error).message };
+  }
+  const problem = checkParam(declaration, declaration.default);
+  return problem === undefined ? undefined : { field: 'default', problem };
+}
+
+function describeError(error: { keyword: string; message: string }): string {
+  return error.keyword === 'boolean' ? 'there is no such field' : error.message; // `additionalProperties: false`
+}
+
+/** The text of a file; undefined and told when it cannot be read: an editor may be at work in the folder. */
+function readText(path: string, file: string, problems: ContentProblem[]): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    problems.push({ file, problem: `cannot be read: ${oneLine((error as Error).message)}` });
     return undefined;
   }
-  const value: unknown = document.toJS();
-  const errors = [...Value.Errors(schema, value)];
-  if (errors.length === 0) return value;
+}
+
+function parseYaml(
+  path: string,
+  file: string,
+  problems: ContentProblem[],
+): { value: unknown; root: unknown; counter: LineCounter } | undefined {
+  const text = readText(path, file, problems);
+  if (text === undefined) return undefined;
+  const counter = new LineCounter();
+  const document = parseDocument(text, { lineCounter: counter, uniqueKeys: true });
+  for (const error of document.errors)
+    problems.push({ file, line: error.linePos?.[0].line, problem: oneLine(error.message) });
+  if (document.errors.length > 0) return undefined;
+  try {
+    return { value: document.toJS(), root: document.contents, counter };
+  } catch (error) {
+    problems.push({ file, problem: oneLine((error as Error).message) }); // an alias of nothing, or of too much
+    return undefined;
+  }
+}
+
+function readYaml(path: string, file: string, schema: TSchema, problems: ContentProblem[]): unknown {
+  const read = parseYaml(path, file, problems);
+  if (!read) return undefined;
+  const errors = [...Value.Errors(schema, read.value)];
+  if (errors.length === 0) return read.value;
   const told = new Set<string>();
   for (const error of errors) {
     const extra = (error.params as { additionalProperties?: string[]; requiredProperties?: string[] })
@@ -132,8 +167,8 @@ function readYaml(path: string, file: string, schema: TSchema, problems: Content
     const field = at.join('.');
     if (told.has(field)) continue; // a union tells one mistake once per member
     told.add(field);
-    const problem = extra ? 'there is no such field' : error.message;
-    problems.push({ file, line: lineOf(document.contents, at, counter), field: field || undefined, problem });
+    const problem = extra ? 'there is no such field' : describeError(error);
+    problems.push({ file, line: lineOf(read.root, at, read.counter), field: field || undefined, problem });
   }
   return undefined;
 }
