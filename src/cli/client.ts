@@ -62,6 +62,7 @@ export function openClient(): Client {
     },
     async stream(path, onEvent) {
       let last: number | undefined;
+      let isLost = false;
       for (;;) {
         try {
           const joint = path.includes('?') ? '&' : '?';
@@ -70,10 +71,13 @@ export function openClient(): Client {
           );
           for await (const event of readEvents(response)) {
             last = event.id;
+            isLost = false;
             if (onEvent(event)) return;
           }
         } catch (error) {
           if (last === undefined) throw error; // it never answered: say so instead of waiting
+          if (!isLost) console.error(`the appliance does not answer any more: waiting for it to come back (Ctrl-C ends the waiting)`);
+          isLost = true;
         }
         await new Promise((resolve) => setTimeout(resolve, 1000));
       }
