@@ -22,7 +22,14 @@ export function createEvents(db: Db, history: History, clock: Clock): Events {
     if (telling) return;
     telling = true;
     try {
-      for (let event = untold.shift(); event; event = untold.shift()) for (const listener of listeners) listener(event);
+      for (let event = untold.shift(); event; event = untold.shift())
+        for (const listener of listeners)
+          try {
+            listener(event);
+          } catch (error) {
+            // what happened has happened, and the others want to know
+            console.error(`a listener of ${event.kind}: ${error instanceof Error ? error.stack : String(error)}`);
+          }
     } finally {
       telling = false;
     }

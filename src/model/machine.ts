@@ -41,8 +41,9 @@ export function proposeName(mac: Mac, serial?: string): string {
   const fromSerial = (serial ?? '')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 40);
+    .replace(/^-+/, '')
+    .slice(0, 40)
+    .replace(/-+$/, '');
   const saysNothing = /^(none|not-specified|to-be-filled.*|default-string|system-serial-number|0+|)$/.test(fromSerial);
   return saysNothing ? `m-${mac.replaceAll(':', '')}` : fromSerial;
 }

@@ -105,7 +105,7 @@ export function openMachines(db: Db, secrets: Secrets) {
     byMac: (mac: Mac): Machine | undefined => find(byMac.get(mac)),
     byName: (name: string): Machine | undefined => find(byName.get(name)),
 
-    /** The machine that a person names by its name, a MAC or its number. Throws `no-such-machine`. */
+    /** The machine that a person names by its name or a MAC. Throws `no-such-machine`. */
     named(text: string): Machine {
       const machine = find(byName.get(text) ?? byMac.get(text.toLowerCase().replaceAll('-', ':')));
       if (!machine)
@@ -120,7 +120,7 @@ export function openMachines(db: Db, secrets: Secrets) {
         throw new AppError('name-taken', `there is a machine ${wanted.name} already`);
       const name = wanted.name ?? freeName(proposeName(wanted.macs[0] as Mac, wanted.serial));
       const id = Number(insert.run(name, wanted.state, wanted.serial ?? null, now).lastInsertRowid);
-      for (const mac of wanted.macs) insertMac.run(mac, id);
+      for (const mac of new Set(wanted.macs)) insertMac.run(mac, id);
       return toMachine(byId.get(id) as MachineRow);
     },
 
@@ -145,8 +145,9 @@ export function openMachines(db: Db, secrets: Secrets) {
         if (!owner || owner.id === machine.id) moveMac.run(mac, machine.id);
       }
       const firstMac = machine.macs[0];
-      if (firstMac && machine.name === proposeName(firstMac))
-        setName.run(freeName(proposeName(firstMac, inventory.serial)), machine.id);
+      const proposed = firstMac && proposeName(firstMac, inventory.serial);
+      if (proposed && machine.name === proposeName(firstMac) && proposed !== machine.name)
+        setName.run(freeName(proposed), machine.id);
       return toMachine(byId.get(machine.id) as MachineRow);
     },
 

@@ -38,7 +38,8 @@ export function openNetwork(db: Db) {
     INSERT INTO subnet (name, interface, cidr, pool_first, pool_last, gateway, dns, domain, lease_seconds, authoritative)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (cidr) DO UPDATE SET name = excluded.name, interface = excluded.interface, pool_first = excluded.pool_first,
-      pool_last = excluded.pool_last, gateway = excluded.gateway, dns = excluded.dns, domain = excluded.domain`);
+      pool_last = excluded.pool_last, gateway = excluded.gateway, dns = excluded.dns, domain = excluded.domain,
+      lease_seconds = excluded.lease_seconds, authoritative = excluded.authoritative`);
   // an interface whose address was changed: its old network keeps its leases and reservations, but is served no more
   const retireSubnets = db.sql.prepare(
     `UPDATE subnet SET interface = '', name = name || ' ' || cidr WHERE interface = ? AND cidr <> ?`,

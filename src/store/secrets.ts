@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { AppError } from '../model/errors.ts';
 
 /** Seals and opens the few values that must not be readable in the database file: BMC passwords. */
 export type Secrets = { seal(text: string): Buffer; open(sealed: Buffer): string };
@@ -23,9 +24,16 @@ export function openSecrets(folder: string): Secrets {
       return Buffer.concat([iv, cipher.getAuthTag(), body]);
     },
     open: (sealed) => {
-      const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_BYTES));
-      decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
-      return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
+      try {
+        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_BYTES));
+        decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+        return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString();
+      } catch {
+        throw new AppError(
+          'bmc-failed',
+          `the password of the BMC cannot be opened with ${path}: restore that file from your backup, or enter the password again`,
+        );
+      }
     },
   };
 }
