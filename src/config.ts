@@ -74,6 +74,10 @@ export class ConfigError extends Error {
 
 export const PROJECT_FOLDER = resolve(import.meta.dirname, '..');
 const DEFAULT_API = '127.0.0.1:7070';
+/** A year. DHCP could say 136 of them, but no machine should keep an address that long unasked. */
+const LONGEST_LEASE = 365 * 24 * 3600;
+/** Labels of RFC 1123: anything else cannot be written into options 15 and 119, and every answer with them would fail. */
+const DOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 /** The largest pool that is made without being asked for one. */
 const DEFAULT_POOL = 200;
 
@@ -96,7 +100,7 @@ export function readConfig(flags: ServeFlags): Config {
     ranges.filter((range) => range !== undefined),
     problems,
   );
-  if (subnets.length === 0 && problems.length === 0)
+  if ((flags.interface ?? []).length === 0)
     problems.push(
       `no interface is served: name one with --interface (here are ${interfaceNames().join(', ') || 'none'})`,
     );
@@ -110,16 +114,17 @@ export function readConfig(flags: ServeFlags): Config {
   const unknown = flags.unknown ?? 'scout';
   if (unknown !== 'scout' && unknown !== 'local') problems.push(`--unknown ${unknown}: scout or local`);
   const leaseSeconds = Number(flags.leaseSeconds ?? 3600);
-  if (!Number.isInteger(leaseSeconds) || leaseSeconds < 120)
-    problems.push(`--lease-seconds ${flags.leaseSeconds}: at least 120`);
-  for (const address of [flags.gateway, ...(flags.dns ?? [])].filter((one) => one !== undefined))
-    if (!isIpv4(address)) problems.push(`${address} is not an IPv4 address`);
+  if (!Number.isInteger(leaseSeconds) || leaseSeconds < 120 || leaseSeconds > LONGEST_LEASE)
+    problems.push(`--lease-seconds ${flags.leaseSeconds}: 120 to ${LONGEST_LEASE}`);
+  if (flags.gateway !== undefined && !isIpv4(flags.gateway))
+    problems.push(`--gateway ${flags.gateway}: not an IPv4 address`);
+  for (const address of flags.dns ?? []) if (!isIpv4(address)) problems.push(`--dns ${address}: not an IPv4 address`);
   for (const [flag, url] of [
     ['--mirror-upstream', flags.mirrorUpstream],
     ['--security-upstream', flags.securityUpstream],
   ] as const)
     if (url !== undefined && !/^https?:\/\/\S+$/.test(url)) problems.push(`${flag} ${url}: not an http or https URL`);
-  if (flags.domain !== undefined && !/^[a-z0-9.-]+$/.test(flags.domain))
+  if (flags.domain !== undefined && !DOMAIN.test(flags.domain))
     problems.push(`--domain ${flags.domain}: not a domain name`);
   if (problems.length > 0) throw new ConfigError(problems);
 
