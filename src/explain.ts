@@ -79,7 +79,8 @@ export function createExplain(options: ExplainOptions) {
       architectures: [architecture],
     });
     const first = answerTo(mac, firmware, arrival);
-    for (const reason of first.because) if (reason.rule === 'bootenv-unavailable') explanation.missing.push(reason.text);
+    for (const reason of first.because)
+      if (reason.rule === 'bootenv-unavailable') explanation.missing.push(reason.text);
     add('address', first.address, first.because.slice(0, 1));
     add('firmware', `${firmware.name} is told: ${first.file || 'no file'}`, first.because.slice(1));
     if (first.file) explainFile(first.file);

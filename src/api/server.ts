@@ -56,9 +56,7 @@ declare module 'fastify' {
 }
 
 /** The operator's API: parses, calls one function, answers. Every route below /api needs a token. */
-export async function createApi(
-  options: ApiOptions,
-): Promise<{
+export async function createApi(options: ApiOptions): Promise<{
   listen(at: { host: string; port: number }): Promise<void>;
   close(): Promise<void>;
   inject: Api['inject'];

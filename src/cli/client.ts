@@ -76,7 +76,10 @@ export function openClient(): Client {
           }
         } catch (error) {
           if (last === undefined) throw error; // it never answered: say so instead of waiting
-          if (!isLost) console.error(`the appliance does not answer any more: waiting for it to come back (Ctrl-C ends the waiting)`);
+          if (!isLost)
+            console.error(
+              `the appliance does not answer any more: waiting for it to come back (Ctrl-C ends the waiting)`,
+            );
           isLost = true;
         }
         await new Promise((resolve) => setTimeout(resolve, 1000));
