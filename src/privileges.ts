@@ -16,7 +16,8 @@ export function dropPrivileges(
   if (!account) return { dropped: false, text: `stays root: there is no user ${user} (scripts/setup makes it)` };
   const wallBefore = findWall(needs.own, account);
   if (!wallBefore) giveTo(needs.own, account);
-  const wall = wallBefore ?? needs.read.map((folder) => findWall(folder, account)).find((one) => one !== undefined);
+  const wall =
+    wallBefore ?? needs.read.map((folder) => findWall(join(folder, 'file'), account)).find((one) => one !== undefined);
   if (wall)
     return {
       dropped: false,

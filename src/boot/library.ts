@@ -35,8 +35,9 @@ export function openLibrary(content: Content, assets: Assets): { library?: Libra
     const problem = error.message.slice(error.message.indexOf(': ') + 2);
     return { problems: [...problems, { file: `templates/${error.template}`, line: error.line, problem }] };
   }
-  for (const name of Object.values(IPXE_TEMPLATES))
-    if (!templates.has(name)) problems.push({ file: `templates/${name}`, problem: 'is not there' });
+  const missing = Object.values(IPXE_TEMPLATES).filter((name) => !templates.has(name));
+  for (const name of missing) problems.push({ file: `templates/${name}`, problem: 'is not there' });
+  if (missing.length > 0) return { problems };
   for (const bootenv of content.bootenvs.values()) problems.push(...checkBootenv(bootenv, content, templates));
   for (const workflow of content.workflows.values()) problems.push(...checkWorkflow(workflow, content));
 

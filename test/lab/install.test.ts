@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -30,6 +30,7 @@ describe('a rack from bare metal to an installed system', { skip: whyNotHere('sc
   let appliance: TestAppliance;
 
   before(async () => {
+    chmodSync(content, 0o755); // the appliance reads it as an unprivileged user
     for (const folder of ['bootenvs', 'templates', 'workflows'])
       cpSync(join(PROJECT, folder), join(content, folder), { recursive: true });
     writeFileSync(join(content, 'bootenvs/never-reports.yaml'), NEVER_REPORTS);
