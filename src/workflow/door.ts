@@ -251,6 +251,7 @@ export function createDoor(options: DoorOptions) {
   }
 
   function takeInventory(call: Call): void {
+    if (call.run.purpose !== 'scout') return answer(call.response, 404, "this token is not a scout's");
     let value: unknown;
     try {
       value = JSON.parse(call.body);

@@ -91,14 +91,16 @@ export function createRunner(options: RunnerOptions) {
       if (busy.has(effect.jobId)) continue;
       busy.add(effect.jobId);
       perform(effect)
-        .catch((error: unknown) =>
-          console.error(
-            `effect ${effect.action} of job ${effect.jobId}: ${error instanceof Error ? error.stack : String(error)}`,
-          ),
-        )
-        .finally(() => {
+        .then(() => {
           busy.delete(effect.jobId);
           wake();
+        })
+        .catch((error: unknown) => {
+          // its outcome could not be kept: the timer below wakes it again, and not this turn, which would never end
+          busy.delete(effect.jobId);
+          console.error(
+            `effect ${effect.action} of job ${effect.jobId}: ${error instanceof Error ? error.stack : String(error)}`,
+          );
         });
     }
   }
@@ -115,16 +117,17 @@ export function createRunner(options: RunnerOptions) {
     }
     // whatever runs on the machine now is about to end: it must not be handed work any more
     if (action === 'power-off') jobs.dropRuns(machine.id);
-    const bmc = openMachineBmc(machine.id);
     const started = clock();
+    let bmc: BmcDriver | undefined;
     try {
+      bmc = openMachineBmc(machine.id);
       const result = await PERFORM[action]({ machine, bmc, clock });
       if (action === 'power-off') machines.setBoot(machine.id, machine.boot, 'none', clock());
       finish(effect, job, 'done', result, clock() - started);
     } catch (error) {
       finish(effect, job, 'failed', (error as Error).message, clock() - started);
     } finally {
-      await bmc.close();
+      await bmc?.close();
     }
   }
 
@@ -171,6 +174,7 @@ export function createRunner(options: RunnerOptions) {
 
   const overdue = setInterval(() => {
     for (const job of jobs.running()) if (isOverdue(job, clock())) happened(job.machineId, { kind: 'timeout' });
+    wake();
   }, OVERDUE_CHECK_MS);
 
   return {

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Instant } from '../../src/model/time.ts';
+import type { Job } from '../../src/model/workflow.ts';
+import { type Advance, advance, isOverdue, type JobHappening } from '../../src/workflow/advance.ts';
+
+const START = 1_000_000 as Instant;
+const NOW = (START + 1000) as Instant;
+const installing: Job = {
+  id: 7,
+  machineId: 1,
+  workflow: 'install',
+  bootenv: 'debian-12',
+  params: {},
+  plan: [
+    {
+      name: 'install',
+      bootenv: '$bootenv',
+      do: ['power-off', 'boot-network', 'power-on'],
+      until: 'installed',
+      timeoutMinutes: 180,
+    },
+    { name: 'first-boot', bootenv: 'local', until: 'alive', timeoutMinutes: 30 },
+  ],
+  state: 'running',
+  stage: 0,
+  stageStartedAt: START,
+  why: '',
+  createdBy: 'ada',
+  createdAt: START,
+};
+const { bootenv: _, ...bare } = installing;
+const discovering: Job = {
+  ...bare,
+  workflow: 'discover',
+  plan: [{ name: 'inventory', bootenv: 'scout', do: ['power-on'], until: 'inventoried', timeoutMinutes: 30 }],
+};
+const firstBoot: Job = { ...installing, stage: 1 };
+
+function describe(step: Advance | undefined): string {
+  if (!step) return 'nothing';
+  const { job } = step;
+  return [
+    `${job.state} at ${job.stage}`,
+    step.effects.length > 0 ? step.effects.join('+') : '',
+    step.machineState ? `machine ${step.machineState}` : '',
+    step.closeTicket ? `closes: ${step.closeTicket}` : '',
+    ...step.events.map((event) => `${event.kind}: ${event.text}`),
+  ]
+    .filter((part) => part !== '')
+    .join('; ');
+}
+
+const milestone = (name: 'inventoried' | 'installed' | 'alive'): JobHappening => ({
+  kind: 'milestone',
+  milestone: name,
+});
+const TABLE: [string, Job, JobHappening, string][] = [
+  [
+    'an install begins with a restart',
+    installing,
+    { kind: 'created', restart: true },
+    'running at 0; power-off+boot-network+power-on; machine installing; job.stage: stage install begins',
+  ],
+  [
+    'an install begins without one',
+    installing,
+    { kind: 'created', restart: false },
+    'running at 0; machine installing; job.stage: stage install begins',
+  ],
+  [
+    'a discovery changes no state',
+    discovering,
+    { kind: 'created', restart: true },
+    'running at 0; power-on; job.stage: stage inventory begins',
+  ],
+  [
+    'the installer is done',
+    installing,
+    milestone('installed'),
+    'running at 1; closes: the installer reported that it was done; job.stage: stage first-boot begins',
+  ],
+  [
+    'the system is alive',
+    firstBoot,
+    milestone('alive'),
+    'done at 2; machine installed; job.finished: job 7 (install debian-12) is done',
+  ],
+  [
+    'the inventory is there',
+    discovering,
+    milestone('inventoried'),
+    'done at 1; job.finished: job 7 (discover) is done',
+  ],
+  ['an inventory in an install means nothing', installing, milestone('inventoried'), 'nothing'],
+  ['alive before installed means nothing', installing, milestone('alive'), 'nothing'],
+  ['installed twice means nothing', firstBoot, milestone('installed'), 'nothing'],
+  [
+    'an install fails',
+    installing,
+    { kind: 'failed', why: 'no disk' },
+    'failed at 0; machine failed; closes: no disk; job.failed: job 7 (install debian-12) failed: no disk',
+  ],
+  [
+    'a discovery fails and leaves the machine as it is',
+    discovering,
+    { kind: 'failed', why: 'no scout' },
+    'failed at 0; closes: no scout; job.failed: job 7 (discover) failed: no scout',
+  ],
+  [
+    'an install is cancelled',
+    installing,
+    { kind: 'cancelled', by: 'ada' },
+    'cancelled at 0; machine failed; closes: cancelled by ada; job.cancelled: job 7 (install debian-12) was cancelled by ada',
+  ],
+  [
+    'a stage lasts too long',
+    firstBoot,
+    { kind: 'timeout' },
+    'failed at 1; machine failed; closes: stage first-boot did not come to its end (alive) in 30 minutes; job.failed: job 7 (install debian-12) failed: stage first-boot did not come to its end (alive) in 30 minutes',
+  ],
+];
+for (const [what, job, happening, expected] of TABLE)
+  test(`${what}: ${expected}`, () => {
+    const before = JSON.stringify(job);
+    assert.equal(describe(advance(job, happening, NOW)), expected);
+    assert.equal(JSON.stringify(job), before, 'deciding changes nothing');
+  });
+
+test('nothing happens to a job that is over', () => {
+  const happenings: JobHappening[] = [
+    { kind: 'created', restart: true },
+    milestone('installed'),
+    { kind: 'failed', why: 'x' },
+    { kind: 'cancelled', by: 'x' },
+    { kind: 'timeout' },
+  ];
+  for (const state of ['done', 'failed', 'cancelled'] as const)
+    for (const happening of happenings) assert.equal(advance({ ...installing, state }, happening, NOW), undefined);
+});
+
+test('the next stage begins now, and a job that ends knows when and why', () => {
+  assert.equal(advance(installing, milestone('installed'), NOW)?.job.stageStartedAt, NOW);
+  const failed = advance(installing, { kind: 'failed', why: 'no disk' }, NOW)?.job;
+  assert.deepEqual([failed?.why, failed?.endedAt], ['no disk', NOW]);
+});
+
+test('a stage is overdue after its time, and an ended job never', () => {
+  const at = (ms: number): Instant => (START + ms) as Instant;
+  assert.equal(isOverdue(installing, at(180 * 60_000)), false);
+  assert.equal(isOverdue(installing, at(180 * 60_000 + 1)), true);
+  assert.equal(isOverdue({ ...installing, state: 'done' }, at(1e12)), false);
+  assert.equal(isOverdue({ ...installing, stage: 2 }, at(1e12)), false);
+});
