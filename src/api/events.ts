@@ -32,7 +32,9 @@ export function addEventRoutes(app: Api, options: ApiOptions): void {
   // Server-sent events: first what was missed since `after` (or Last-Event-ID), then what happens.
   app.get('/api/v1/events', { schema: { querystring: StreamQuery } }, (request, reply) => {
     const machineId = request.query.machine === undefined ? undefined : machines.named(request.query.machine).id;
-    const since = Number(request.headers['last-event-id'] ?? request.query.after ?? history.newestId()) || 0;
+    const wanted = Number(request.headers['last-event-id'] ?? request.query.after ?? history.newestId()) || 0;
+    // an id from before the database was restored: what happens from now on is still news
+    const since = Math.min(wanted, history.newestId());
     reply.hijack();
     const { raw } = reply;
     raw.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache', Connection: 'keep-alive' });

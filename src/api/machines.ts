@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Type } from 'typebox';
 import { BmcError } from '../bmc/driver.ts';
 import { verifyPower } from '../bmc/verify.ts';
@@ -77,7 +78,7 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
   /** A machine as the API shows it, with its job. */
   function show(machine: Machine) {
     const job = jobs.runningOf(machine.id);
-    return { ...machine, ...(job ? { job: showJob(job) } : {}) };
+    return { ...machine, params: withoutSecrets(machine.params), ...(job ? { job: showJob(job) } : {}) };
   }
 
   app.get('/api/v1/machines', () => machines.all().map(show));
@@ -169,7 +170,11 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
     const machine = named(request.params.name);
     const before = body.idempotencyKey !== undefined ? jobs.byKey(body.idempotencyKey) : undefined;
     if (before) {
-      if (before.machineId !== machine.id || before.bootenv !== body.bootenv)
+      const isSame =
+        before.machineId === machine.id &&
+        before.bootenv === body.bootenv &&
+        isDeepStrictEqual(before.params, body.params ?? {});
+      if (!isSame)
         throw new AppError(
           'bad-request',
           `idempotency key ${body.idempotencyKey} was used for another request (job ${before.id})`,
@@ -290,16 +295,19 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
   });
 
   function showJob(job: Job) {
-    const declarations = library().content.params;
-    const params = Object.fromEntries(
-      Object.entries(job.params).map(([name, value]) => [name, declarations[name]?.secret ? '(secret)' : value]),
-    );
     return {
       ...job,
-      params,
+      params: withoutSecrets(job.params),
       plan: job.plan.map((stage) => stage.name),
       stageName: currentStage(job)?.name ?? job.state,
     };
+  }
+
+  function withoutSecrets(params: Record<string, unknown>): Record<string, unknown> {
+    const declarations = library().content.params;
+    return Object.fromEntries(
+      Object.entries(params).map(([name, value]) => [name, declarations[name]?.secret ? '(secret)' : value]),
+    );
   }
 
   function checkMachineParams(params: Record<string, unknown>): void {

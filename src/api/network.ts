@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { isOnSubnet } from '../dhcp/lease.ts';
 import { AppError } from '../model/errors.ts';
-import { cidrToText, parseIpv4, parseMac } from '../wire/address.ts';
+import { cidrBroadcast, cidrToText, parseIpv4, parseMac } from '../wire/address.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 const Reservation = Type.Object({ mac: Type.String(), address: Type.String() }, { additionalProperties: false });
@@ -26,6 +26,12 @@ export function addNetworkRoutes(app: Api, options: ApiOptions): void {
     const address = parseIpv4(request.body.address);
     const subnet = network.subnets().find((one) => isOnSubnet(address, one));
     if (!subnet) throw new AppError('no-such-subnet', `${address} is on no subnet that is served`);
+    const isTaken = [subnet.cidr.base, cidrBroadcast(subnet.cidr), subnet.gateway].includes(address);
+    if (isTaken || options.arrivals.some((one) => one.serverAddress === address))
+      throw new AppError(
+        'bad-request',
+        `${address} is no address for a machine: it is the network's, the router's or ours`,
+      );
     network.addReservation(subnet.id, mac, address);
     return reply.code(201).send({ mac, address, subnet: subnet.name });
   });
