@@ -212,7 +212,11 @@ test('sh makes one word of any text, as sh itself reads it', () => {
 
 test('sh makes one word of any random text', () => {
   const values = fc.sample(fc.string({ unit: 'binary', maxLength: 20 }), 300).map((text) => text.replaceAll('\0', ''));
-  const script = values.map((value) => `printf '%s\\0' ${rendered('sh', value)}`).join('\n');
+  const script = render(
+    `{{#each params.values}}printf '%s\\0' {{sh this}}\n{{/each}}`,
+    {},
+    { ...DATA, params: { values } },
+  );
   assert.deepEqual(execFileSync('sh', ['-c', script]).toString('utf8').split('\0').slice(0, -1), values);
 });
 

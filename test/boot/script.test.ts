@@ -143,7 +143,7 @@ test('whatever stands in names, descriptions and reasons, it adds no command to 
         }
         assert.deepEqual(commands(refused(text)), shapeOfRefusal);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   }));
 
