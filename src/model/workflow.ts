@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import type { MachineState } from './machine.ts';
 import type { Instant } from './time.ts';
 
 /** Things that a stage waits for. Each is an event that a machine causes. */
@@ -49,6 +50,8 @@ export type Job = {
   stage: number;
   stageStartedAt: Instant;
   why: string;
+  /** The state the machine was in before: what it goes back to when nothing of the job reached its disk. */
+  machineWas: MachineState;
   createdBy: string;
   createdAt: Instant;
   endedAt?: Instant;

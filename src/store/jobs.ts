@@ -1,4 +1,5 @@
 import { AppError } from '../model/errors.ts';
+import type { MachineState } from '../model/machine.ts';
 import type { Instant } from '../model/time.ts';
 import type { ActionName, Job, JobState, Stage, Ticket } from '../model/workflow.ts';
 import type { Mac } from '../wire/address.ts';
@@ -52,6 +53,7 @@ type JobRow = {
   stage: number;
   stage_started_at: number;
   why: string;
+  machine_was: MachineState;
   created_by: string;
   created_at: number;
   ended_at: number | null;
@@ -97,8 +99,9 @@ export type Jobs = ReturnType<typeof openJobs>;
 
 export function openJobs(db: Db) {
   const insertJob = db.sql.prepare(`
-    INSERT INTO job (machine_id, workflow, bootenv, params, plan, state, stage, stage_started_at, created_by, idempotency_key, created_at)
-    VALUES (?, ?, ?, ?, ?, 'running', 0, ?, ?, ?, ?)`);
+    INSERT INTO job (machine_id, workflow, bootenv, params, plan, state, stage, stage_started_at, machine_was, created_by, idempotency_key, created_at)
+    SELECT :machineId, :workflow, :bootenv, :params, :plan, 'running', 0, :now, state, :createdBy, :idempotencyKey, :now
+      FROM machine WHERE id = :machineId`);
   const jobById = db.sql.prepare<[number], JobRow>('SELECT * FROM job WHERE id = ?');
   const jobByKey = db.sql.prepare<[string], JobRow>('SELECT * FROM job WHERE idempotency_key = ?');
   const runningOf = db.sql.prepare<[number], JobRow>(`SELECT * FROM job WHERE machine_id = ? AND state = 'running'`);
@@ -165,17 +168,16 @@ export function openJobs(db: Db) {
           'wait for it, or end it with: firstlight cancel MACHINE',
         );
       const id = Number(
-        insertJob.run(
-          wanted.machineId,
-          wanted.workflow,
-          wanted.bootenv ?? null,
-          JSON.stringify(wanted.params),
-          JSON.stringify(wanted.plan),
+        insertJob.run({
+          machineId: wanted.machineId,
+          workflow: wanted.workflow,
+          bootenv: wanted.bootenv ?? null,
+          params: JSON.stringify(wanted.params),
+          plan: JSON.stringify(wanted.plan),
+          createdBy: wanted.createdBy,
+          idempotencyKey: wanted.idempotencyKey ?? null,
           now,
-          wanted.createdBy,
-          wanted.idempotencyKey ?? null,
-          now,
-        ).lastInsertRowid,
+        }).lastInsertRowid,
       );
       return toJob(jobById.get(id) as JobRow);
     },
@@ -262,6 +264,7 @@ function toJob(row: JobRow): Job {
     stage: row.stage,
     stageStartedAt: row.stage_started_at as Instant,
     why: row.why,
+    machineWas: row.machine_was,
     createdBy: row.created_by,
     createdAt: row.created_at as Instant,
     ...(row.ended_at !== null ? { endedAt: row.ended_at as Instant } : {}),

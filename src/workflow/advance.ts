@@ -21,8 +21,11 @@ export type Advance = {
   events: { kind: EventKind; text: string }[];
 };
 
-/** The next state of a job. Undefined when what happened means nothing to it. */
-export function advance(job: Job, happening: JobHappening, now: Instant): Advance | undefined {
+/**
+ * The next state of a job. Undefined when what happened means nothing to it. `starts`: how often its installer was handed out;
+ * a job that ends before the first has left the machine as it was.
+ */
+export function advance(job: Job, happening: JobHappening, now: Instant, starts: number): Advance | undefined {
   if (job.state !== 'running') return undefined;
   const stage = job.plan[job.stage];
   switch (happening.kind) {
@@ -36,16 +39,17 @@ export function advance(job: Job, happening: JobHappening, now: Instant): Advanc
     case 'milestone':
       return stage?.until === happening.milestone ? nextStage(job, happening.milestone, now) : undefined;
     case 'failed':
-      return end(job, 'failed', happening.why, now);
+      return end(job, 'failed', happening.why, now, starts);
     case 'timeout':
       return end(
         job,
         'failed',
         `stage ${stage?.name} did not come to its end (${stage?.until}) in ${stage?.timeoutMinutes} minutes`,
         now,
+        starts,
       );
     case 'cancelled':
-      return end(job, 'cancelled', `cancelled by ${happening.by}`, now);
+      return end(job, 'cancelled', `cancelled by ${happening.by}`, now, starts);
   }
 }
 
@@ -69,13 +73,13 @@ function nextStage(job: Job, milestone: Milestone, now: Instant): Advance {
   };
 }
 
-function end(job: Job, state: 'failed' | 'cancelled', why: string, now: Instant): Advance {
+function end(job: Job, state: 'failed' | 'cancelled', why: string, now: Instant, starts: number): Advance {
   return {
     job: { ...job, state, why, endedAt: now },
     effects: [],
     closeTicket: why,
-    // a machine whose install was broken off has no system anybody should trust
-    ...(installs(job) ? { machineState: 'failed' as const } : {}),
+    // a machine whose install was broken off has no system anybody should trust; one that was never begun has its old one
+    ...(installs(job) ? { machineState: starts > 0 ? 'failed' : job.machineWas } : {}),
     events: [
       state === 'failed'
         ? { kind: 'job.failed', text: `job ${job.id} (${describeJob(job)}) failed: ${why}` }

@@ -66,7 +66,7 @@ export function createRunner(options: RunnerOptions) {
 
   function apply(job: Job, happening: JobHappening): void {
     const now = clock();
-    const step = advance(job, happening, now);
+    const step = advance(job, happening, now, jobs.ticketOf(job.id)?.attempts ?? 0);
     if (!step) return;
     jobs.save(step.job);
     if (step.closeTicket && jobs.closeTicket(job.id, step.closeTicket, now))

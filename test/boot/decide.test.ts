@@ -53,6 +53,7 @@ function jobOf(bootenv?: string, stageBootenv = '$bootenv'): Job {
     stage: 0,
     stageStartedAt: NOW,
     why: '',
+    machineWas: 'ready',
     createdBy: 'ada',
     createdAt: NOW,
   };

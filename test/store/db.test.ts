@@ -110,8 +110,8 @@ const IMPOSSIBLE: [string, string, string, RegExp][] = [
 ];
 
 function job(id: number, state: string, key = 'NULL'): string {
-  return `INSERT INTO job (id, machine_id, workflow, params, plan, state, stage, stage_started_at, created_by, idempotency_key, created_at)
-    VALUES (${id}, 1, 'install', '{}', '[]', '${state}', 0, 1, 'ada', ${key}, 1)`;
+  return `INSERT INTO job (id, machine_id, workflow, params, plan, state, stage, stage_started_at, machine_was, created_by, idempotency_key, created_at)
+    VALUES (${id}, 1, 'install', '{}', '[]', '${state}', 0, 1, 'ready', 'ada', ${key}, 1)`;
 }
 
 function ticket(id: number, jobId: number, closedAt: string): string {

@@ -26,6 +26,7 @@ const installing: Job = {
   stage: 0,
   stageStartedAt: START,
   why: '',
+  machineWas: 'ready',
   createdBy: 'ada',
   createdAt: START,
 };
@@ -123,7 +124,7 @@ const TABLE: [string, Job, JobHappening, string][] = [
 for (const [what, job, happening, expected] of TABLE)
   test(`${what}: ${expected}`, () => {
     const before = JSON.stringify(job);
-    assert.equal(describe(advance(job, happening, NOW)), expected);
+    assert.equal(describe(advance(job, happening, NOW, 1)), expected);
     assert.equal(JSON.stringify(job), before, 'deciding changes nothing');
   });
 
@@ -136,12 +137,12 @@ test('nothing happens to a job that is over', () => {
     { kind: 'timeout' },
   ];
   for (const state of ['done', 'failed', 'cancelled'] as const)
-    for (const happening of happenings) assert.equal(advance({ ...installing, state }, happening, NOW), undefined);
+    for (const happening of happenings) assert.equal(advance({ ...installing, state }, happening, NOW, 1), undefined);
 });
 
 test('the next stage begins now, and a job that ends knows when and why', () => {
-  assert.equal(advance(installing, milestone('installed'), NOW)?.job.stageStartedAt, NOW);
-  const failed = advance(installing, { kind: 'failed', why: 'no disk' }, NOW)?.job;
+  assert.equal(advance(installing, milestone('installed'), NOW, 1)?.job.stageStartedAt, NOW);
+  const failed = advance(installing, { kind: 'failed', why: 'no disk' }, NOW, 1)?.job;
   assert.deepEqual([failed?.why, failed?.endedAt], ['no disk', NOW]);
 });
 
@@ -151,4 +152,17 @@ test('a stage is overdue after its time, and an ended job never', () => {
   assert.equal(isOverdue(installing, at(180 * 60_000 + 1)), true);
   assert.equal(isOverdue({ ...installing, state: 'done' }, at(1e12)), false);
   assert.equal(isOverdue({ ...installing, stage: 2 }, at(1e12)), false);
+});
+
+test('an install that ends before its installer was ever handed out leaves the machine in the state it had', () => {
+  for (const machineWas of ['ready', 'installed', 'failed'] as const)
+    for (const happening of [
+      { kind: 'failed', why: 'wrong BMC password' },
+      { kind: 'cancelled', by: 'ada' },
+      { kind: 'timeout' },
+    ] as const) {
+      const job = { ...installing, machineWas };
+      assert.equal(advance(job, happening, NOW, 0)?.machineState, machineWas);
+      assert.equal(advance(job, happening, NOW, 1)?.machineState, 'failed');
+    }
 });

@@ -62,7 +62,7 @@ test('a BMC that refuses fails the job with its sentence, closes the ticket and 
       assert.match(ended?.why ?? '', /^power off failed: BMC 127\.0\.0\.1 port \d+ .*password.*\.$/);
       assert.doesNotMatch(ended?.why ?? '', /not the password/);
       assert.equal(harness.jobs.ticketOf(job.id)?.closedWhy, ended?.why);
-      assert.deepEqual([bmc.done, harness.machines.byId(machine.id)?.state], [[], 'failed']);
+      assert.deepEqual([bmc.done, harness.machines.byId(machine.id)?.state], [[], 'ready']);
       assert.deepEqual(harness.db.sql.prepare('SELECT action, state FROM effect ORDER BY id').all(), [
         { action: 'power-off', state: 'failed' },
         { action: 'boot-network', state: 'dropped' },

@@ -84,6 +84,7 @@ CREATE TABLE job (
   stage             INTEGER NOT NULL,
   stage_started_at  INTEGER NOT NULL,
   why               TEXT NOT NULL DEFAULT '',
+  machine_was       TEXT NOT NULL,                            -- the machine's state before it
   created_by        TEXT NOT NULL,
   idempotency_key   TEXT UNIQUE,
   created_at        INTEGER NOT NULL,
