@@ -80,14 +80,18 @@ export function createDhcpServer(options: DhcpServerOptions) {
   function answerAll(): void {
     const datagrams = queue;
     queue = [];
+    for (const answer of record(datagrams)) if (answer) send(answer);
+  }
+
+  function record(datagrams: Datagram[]): (Answer | undefined)[] {
     try {
-      const answers = events.settle(() => datagrams.map(answerOne));
-      for (const answer of answers) if (answer) send(answer);
+      return events.settle(() => datagrams.map(answerOne));
     } catch (error) {
       // nothing was committed, so nothing is answered; the clients will ask again
       console.error(
         `DHCP: ${datagrams.length} requests could not be recorded: ${error instanceof Error ? error.stack : String(error)}`,
       );
+      return [];
     }
   }
 
@@ -113,10 +117,15 @@ export function createDhcpServer(options: DhcpServerOptions) {
   }
 
   function send(answer: Answer): void {
-    answer.sockets.dhcp.send(answer.bytes, answer.port, answer.address, (error) => {
+    const tell = (error: Error | null): void => {
       if (error) console.error(`DHCP reply to ${answer.address}:${answer.port} was not sent: ${error.message}`);
       else counts.sent++;
-    });
+    };
+    try {
+      answer.sockets.dhcp.send(answer.bytes, answer.port, answer.address, tell);
+    } catch (error) {
+      tell(error as Error); // a port that no packet can have come from, such as 0
+    }
   }
 
   /** Commit what was decided and tell the timeline. */

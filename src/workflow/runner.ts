@@ -77,7 +77,9 @@ export function createRunner(options: RunnerOptions) {
       });
     if (step.job.state !== 'running') jobs.dropEffects(job.id, now);
     for (const action of step.effects) jobs.addEffect(job.id, action, now);
-    if (step.machineState) machines.setState(job.machineId, step.machineState);
+    // who was told to be ignored meanwhile stays so
+    if (step.machineState && machines.byId(job.machineId)?.state !== 'ignored')
+      machines.setState(job.machineId, step.machineState);
     for (const event of step.events) {
       events.emit({ ...event, machineId: job.machineId, data: { job: job.id } });
       machines.setStatus(job.machineId, event.text);
@@ -132,6 +134,7 @@ export function createRunner(options: RunnerOptions) {
   }
 
   function finish(effect: Effect, job: Job, state: 'done' | 'failed', result: string, ms = 0): void {
+    if (stopped) return; // it stays to do: the next start sees what became of it
     events.settle(() => {
       jobs.endEffect(effect.id, state, result, clock());
       const words = ACTION_WORDS[effect.action];

@@ -56,7 +56,10 @@ describe('a whole install by preseed', { skip: whyNotHere('scout', 'debian-12') 
     });
     const { job } = await appliance.request<{ job: { id: number } }>('POST', '/api/v1/machines/vm-01/reimage', {
       bootenv: 'debian-12',
-      params: { rootSshKeys: [KEY], kernelConsole: `${standInArguments} ${fastArguments} mitigations=off console=ttyS0,115200` },
+      params: {
+        rootSshKeys: [KEY],
+        kernelConsole: `${standInArguments} ${fastArguments} mitigations=off console=ttyS0,115200`,
+      },
     });
     const end = await appliance.jobEnd(job.id, 2400).catch(async (error: Error) => {
       throw new Error(`${error.message}\n${await appliance.story('vm-01')}\n${tail(machine.serialLog)}`);
