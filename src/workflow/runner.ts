@@ -163,7 +163,7 @@ export function createRunner(options: RunnerOptions) {
       throw new AppError(
         'no-bmc',
         `no BMC is known for ${machines.byId(machineId)?.name}`,
-        'give it one with: firstlight bmc set',
+        'give it one with: firstlight bmc MACHINE ADDRESS --password-file FILE',
       );
     const { cipherSuite, driver, ...target } = record;
     return openBmc(
