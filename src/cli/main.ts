@@ -25,6 +25,7 @@ const collect = (value: string, before: string[] | undefined): string[] => [...(
 const program = new Command('firstlight')
   .description('takes raw servers to a ready OS, and says in plain words why when one gets stuck')
   .showSuggestionAfterError()
+  .showHelpAfterError('(firstlight COMMAND --help tells more)')
   .exitOverride();
 
 program
