@@ -109,7 +109,7 @@ test("the kernel's arguments answer what is asked before there is a network", ()
   assert.equal(
     line(full, 'rack.example.org'),
     'auto=true priority=critical url=http://10.77.0.1/run/TOKEN/file/preseed.cfg interface=auto ' +
-      'BOOTIF=01-52-54-00-aa-bb-01 netcfg/dhcp_timeout=60 netcfg/no_default_route=true netcfg/hostname=web-1 domain=rack.example.org ' +
+      'BOOTIF=01-52-54-00-aa-bb-01 netcfg/dhcp_timeout=60 netcfg/no_default_route=true netcfg/get_nameservers= netcfg/hostname=web-1 domain=rack.example.org ' +
       'console=tty0 console=ttyS0,115200 --- console=ttyS0 quiet',
   );
   assert.doesNotMatch(line(plain, ''), /domain=/);
