@@ -181,6 +181,7 @@ test('late.sh leaves keys, sudo and the late script as they were given', {
   // What the installer has, as far as late.sh uses it.
   const tool = (name: string, text: string) => writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   tool('wget', `echo "$@" >> ${folder}/wget`);
+  tool('mount', 'exit 1');
   tool('chroot', `echo "$@" >> ${folder}/chroot`);
   tool('in-target', `cp ${target}/root/firstlight-late-script ${folder}/late; cat > ${folder}/stdin < /dev/null`);
   const runLate = (params: typeof plain) =>
@@ -194,6 +195,15 @@ test('late.sh leaves keys, sudo and the late script as they were given', {
 
   const passwordless = runLate({ ...full, userPasswordHash: '' });
   assert.equal(passwordless.status, 0, passwordless.stderr);
+  assert.equal(
+    readFileSync(join(target, 'etc/default/grub.d/firstlight.cfg'), 'utf8'),
+    [
+      'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX console=tty0 console=ttyS0,115200 "',
+      'GRUB_TERMINAL="console serial"',
+      'GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"',
+      '',
+    ].join('\n'),
+  );
   assert.match(
     readFileSync(join(target, 'etc/apt/sources.list'), 'utf8'),
     /^deb http:\/\/[^/ ]+\/mirror\/debian-security bookworm-security main$/m,
