@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import type { BmcAccess } from './bmc.ts';
 import type { Children } from './children.ts';
 import { LabError } from './error.ts';
 import type { Accelerator, Firmware, MachinePlan } from './plan.ts';
-import { isUefi, machinePaths, networkBootIndex, qemuArguments, UEFI_VARIABLES } from './qemu.ts';
+import { isUefi, machinePaths, qemuArguments, UEFI_VARIABLES } from './qemu.ts';
 import { Qmp, type QmpEvent } from './qmp.ts';
 
 export type PowerState = 'on' | 'off';
@@ -16,9 +16,11 @@ export type BootOverride = 'none' | 'pxe' | 'default';
 export type MachineHost = { children: Children; namespace: string; accelerator: Accelerator };
 
 const POWER_OFF_PATIENCE_MS = 10_000;
-const FIRMWARE_WATCH_MS = 50;
 
-/** One virtual machine: off until switched on, and its disks keep what was written while the rack is open. */
+/**
+ * One virtual machine: off until switched on, and its disks keep what was written while the rack is open.
+ * Every reset, whoever asks for it, is a new QEMU: docs/decisions/0005-lab-resets.md.
+ */
 export class Machine {
   readonly name: string;
   readonly uuid: string;
@@ -41,10 +43,8 @@ export class Machine {
   readonly #paths: ReturnType<typeof machinePaths>;
   #process: ChildProcess | undefined;
   #qmp: Qmp | undefined;
-  /** Whether QEMU has the network before the disks for its next reset. */
-  #isSteeredToNetwork = false;
-  #firmwareWatch: NodeJS.Timeout | undefined;
-  #logSizeAtReset = 0;
+  /** Between two QEMUs of one reset the machine counts as on. */
+  #isResetting = false;
   #networkFirst: boolean;
   #override: BootOverride = 'none';
   #lastOrder: Promise<unknown> = Promise.resolve();
@@ -76,7 +76,7 @@ export class Machine {
   }
 
   powerState(): PowerState {
-    return this.#process ? 'on' : 'off';
+    return this.#process || this.#isResetting ? 'on' : 'off';
   }
 
   bootOverride(): BootOverride {
@@ -96,14 +96,16 @@ export class Machine {
   /** Starts the firmware again, like the reset button; LabError when the machine is off. */
   reset(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.qmp('system_reset');
+      if (!this.#process) throw this.#isOff();
+      await this.#restart();
     });
   }
 
   /** Presses the power button; what follows is the guest's decision. LabError when the machine is off. */
   pressPowerButton(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.qmp('system_powerdown');
+      if (!this.#qmp) throw this.#isOff();
+      await this.#qmp.execute('system_powerdown');
     });
   }
 
@@ -111,7 +113,6 @@ export class Machine {
   setBootOverride(override: BootOverride): Promise<void> {
     return this.#inTurn(async () => {
       this.#override = override;
-      await this.#steer();
     });
   }
 
@@ -119,43 +120,33 @@ export class Machine {
   setNetworkFirst(networkFirst: boolean): Promise<void> {
     return this.#inTurn(async () => {
       this.#networkFirst = networkFirst;
-      await this.#steer();
     });
-  }
-
-  /** Sends one command to QEMU's monitor and gives its answer; LabError when the machine is off. */
-  async qmp(command: string, args?: Record<string, unknown>): Promise<unknown> {
-    if (!this.#qmp) throw new LabError(`machine ${this.name} is off`, 'Switch it on first');
-    return this.#qmp.execute(command, args);
   }
 
   async #start(): Promise<void> {
     if (this.#process) return;
     const { children, namespace, accelerator } = this.#host;
-    this.#isSteeredToNetwork = this.#isNetworkNext();
-    const args = qemuArguments(this.#plan, accelerator, this.#isSteeredToNetwork);
+    const args = qemuArguments(this.#plan, accelerator, this.#isNetworkNext());
     const child = children.start('qemu-system-x86_64', args, this.#paths.qemuLog, namespace);
     const over = () => {
       if (this.#process !== child) return;
       this.#process = undefined;
       this.#qmp?.close();
       this.#qmp = undefined;
-      this.#endFirmwareWatch();
     };
     child.once('exit', over);
     child.once('error', over);
     this.#process = child;
     try {
       const isAlive = () => this.#process === child;
-      this.#qmp = await Qmp.open(this.#paths.qmp, isAlive, (event) => this.#onEvent(event));
+      this.#qmp = await Qmp.open(this.#paths.qmp, isAlive, (event) => this.#onEvent(event, child));
     } catch (error) {
       child.kill('SIGKILL');
       if (children.refusing) throw error;
       throw new LabError(`machine ${this.name} does not start: ${lastLines(this.#paths.qemuLog)}`, 'QEMU said that');
     }
-    // The firmware has its boot order from the command line; what is set now counts from the next reset on.
+    // used up: the firmware has its boot order from the command line
     this.#override = 'none';
-    await this.#steer();
   }
 
   async #stop(): Promise<void> {
@@ -173,37 +164,29 @@ export class Machine {
     return this.#override === 'none' ? this.#networkFirst : this.#override === 'pxe';
   }
 
-  /** SeaBIOS and OVMF read the boot order at each reset, and QEMU makes it from these properties just before. */
-  async #steer(): Promise<void> {
-    const networkFirst = this.#isNetworkNext();
-    // Setting an index to the value it has is refused as a collision with itself.
-    if (!this.#qmp || networkFirst === this.#isSteeredToNetwork) return;
-    this.#isSteeredToNetwork = networkFirst;
-    for (const card of this.#plan.nics.keys()) {
-      const value = networkBootIndex(card, networkFirst);
-      await this.#qmp.execute('qom-set', { path: `/machine/peripheral/nic${card}`, property: 'bootindex', value });
+  async #restart(): Promise<void> {
+    this.#isResetting = true;
+    try {
+      await this.#stop();
+      await this.#start();
+    } finally {
+      this.#isResetting = false;
     }
   }
 
-  /**
-   * An override is used up when the firmware has begun its start, and that is when it first writes to the serial port:
-   * SeaBIOS answers a reset with one or two more of its own before it reads the boot order.
-   */
-  #onEvent(event: QmpEvent): void {
-    if (event.event !== 'RESET' || this.#override === 'none') return;
-    this.#logSizeAtReset = statSync(this.serialLog).size;
-    this.#firmwareWatch ??= setInterval(() => {
-      if (statSync(this.serialLog).size === this.#logSizeAtReset) return;
-      this.#endFirmwareWatch();
-      this.#override = 'none';
-      // When this fails the machine went off, and its next start has the order from the command line.
-      this.#steer().catch(() => undefined);
-    }, FIRMWARE_WATCH_MS);
+  /** QEMU stops and waits when its guest switches off or resets, and what happens then is done here. */
+  #onEvent(event: QmpEvent, child: ChildProcess): void {
+    if (event.event !== 'SHUTDOWN') return;
+    const isReset = event.data?.reason === 'guest-reset';
+    this.#inTurn(async () => {
+      // else somebody switched it off meanwhile
+      if (this.#process === child) await (isReset ? this.#restart() : this.#stop());
+      // a start that fails leaves the machine off, with QEMU's complaint in its log
+    }).catch(() => undefined);
   }
 
-  #endFirmwareWatch(): void {
-    clearInterval(this.#firmwareWatch);
-    this.#firmwareWatch = undefined;
+  #isOff(): LabError {
+    return new LabError(`machine ${this.name} is off`, 'Switch it on first');
   }
 
   /** One order after the other, as a BMC performs them; one that fails does not stop the next. */

@@ -26,7 +26,7 @@ export const isUefi = (firmware: Firmware) => FIRMWARE_PARTS[firmware].isUefi;
 
 /** Disks keep their place in the boot order, and the network cards move before or behind them. */
 const DISK_BOOT_INDEX = 100;
-export const networkBootIndex = (card: number, networkFirst: boolean) => card + (networkFirst ? 0 : 200);
+const networkBootIndex = (card: number, networkFirst: boolean) => card + (networkFirst ? 0 : 200);
 
 export const machinePaths = (machine: MachinePlan) => ({
   qmp: `${machine.folder}/qmp`,
@@ -43,7 +43,7 @@ export function qemuArguments(machine: MachinePlan, accelerator: Accelerator, ne
   const identity = `manufacturer=Firstlight,product=Virtual Rack,serial=${machine.name},uuid=${machine.uuid}`;
   return [
     ...['-name', machine.name, '-no-user-config', '-nodefaults', '-display', 'none'],
-    ...['-machine', 'q35,graphics=off', '-accel', accelerator],
+    ...['-machine', 'q35,graphics=off', '-accel', accelerator, '-action', 'reboot=shutdown,shutdown=pause'],
     // qemu64 is the fastest model under emulation: others make kernels isolate page tables, at 60 % of the speed.
     ...['-cpu', accelerator === 'kvm' ? 'host' : 'qemu64', '-smp', '1', '-m', String(machine.memoryMegabytes)],
     ...['-uuid', machine.uuid, '-smbios', `type=1,${identity}`],

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { findChildren } from '../../src/lab/children.ts';
 import { LabError, type Machine, openRack, type Rack } from '../../src/lab/rack.ts';
 import { listenForDiscovers } from './discovers.ts';
-import { sayAndPowerOff, sayAndStay, writeDisk } from './sectors.ts';
+import { sayAndPowerOff, sayAndReset, sayAndStay, writeDisk } from './sectors.ts';
 
 const PATIENCE_MS = 180_000;
 const skip = process.getuid?.() === 0 ? false : 'a virtual rack needs root';
@@ -78,6 +78,22 @@ describe('a rack of three machines', { skip }, () => {
     await until('the disk runs again', ran);
     assert.equal(asked(), false);
     await ipmitool(machine, 'power', 'off');
+  });
+
+  test('a machine that resets itself stays on, and boots then as its BMC was told meanwhile', async () => {
+    const machine = rack.machine('vm-01');
+    await writeDisk(machine.diskPath, sayAndReset('DISK RESETS'));
+    const resets = () => serial(machine).split('DISK RESETS').length - 1;
+    await machine.powerOn();
+    await until('it reset itself twice', () => {
+      assert.equal(machine.powerState(), 'on');
+      return resets() >= 2;
+    });
+    await ipmitool(machine, 'chassis', 'bootdev', 'pxe');
+    await until('the network is asked', () => serialOfLastStart(machine).includes('Configuring (net0'));
+    assert.equal(await bmcPower(machine), 'on');
+    assert.equal(machine.bootOverride(), 'none');
+    await machine.powerOff();
   });
 
   test('a machine that is set to the network first asks it at every start', async () => {

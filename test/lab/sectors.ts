@@ -9,6 +9,9 @@ const SERIAL_PORT = 0x3f8;
 /** PM1a_CNT of QEMU's q35 under SeaBIOS; SLP_EN with SLP_TYP 0 is S5, "off" (ACPI 4.8.3.2.1). */
 const POWER_PORT = 0x604;
 const POWER_OFF = 0x2000;
+/** RST_CNT of q35's ICH9: 6 is a hard reset. */
+const RESET_PORT = 0xcf9;
+const RESET = 6;
 
 const halt = [0xfa, 0xf4, 0xeb, 0xfd]; // cli; hlt; jmp hlt
 
@@ -17,11 +20,16 @@ const say = (text: string) =>
 
 const powerOff = [0xba, POWER_PORT & 0xff, POWER_PORT >> 8, 0xb8, POWER_OFF & 0xff, POWER_OFF >> 8, 0xef]; // mov dx; mov ax; out
 
+const reset = [0xba, RESET_PORT & 0xff, RESET_PORT >> 8, 0xb0, RESET, 0xee]; // mov dx; mov al; out
+
 /** Writes `text` to the serial port and stays on. */
 export const sayAndStay = (text: string) => sector([...say(text), ...halt]);
 
 /** Writes `text` to the serial port and switches the machine off. */
 export const sayAndPowerOff = (text: string) => sector([...say(text), ...powerOff, ...halt]);
+
+/** Writes `text` to the serial port and resets the machine, again and again. */
+export const sayAndReset = (text: string) => sector([...say(text), ...reset, ...halt]);
 
 function sector(code: number[]): Buffer {
   const bytes = Buffer.alloc(1024 * 1024);
