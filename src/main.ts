@@ -15,28 +15,19 @@ import { hostAptMirror } from './boot/apt-sources.ts';
 import { createBootHttpServer, formatBytes, type HttpRoute } from './boot/http-server.ts';
 import { LOADERS } from './boot/loaders.ts';
 import { createMirror } from './boot/mirror.ts';
-import { createBootFiles, missingLoaders } from './boot/open.ts';
+import { missingLoaders } from './boot/open.ts';
 import { MIRROR_PATH, SECURITY_MIRROR_PATH } from './boot/paths.ts';
 import { openShelf } from './boot/shelf.ts';
 import { createTftpServer, type TftpEvent } from './boot/tftp-server.ts';
 import { type Config, VERSION } from './config.ts';
-import { createDhcpServer } from './dhcp/server.ts';
-import { createEvents } from './events.ts';
-import { createExplain } from './explain.ts';
 import { wallClock } from './model/time.ts';
 import type { Arrival } from './model/view.ts';
+import { joinParts } from './parts.ts';
 import { dropPrivileges } from './privileges.ts';
 import { lockFile, openServedSockets, type ServedSockets } from './sockets.ts';
 import { openDb } from './store/db.ts';
-import { openHistory } from './store/history.ts';
-import { openJobs } from './store/jobs.ts';
-import { openMachines } from './store/machines.ts';
-import { openNetwork } from './store/network.ts';
 import { openSecrets } from './store/secrets.ts';
 import { openTokens } from './store/tokens.ts';
-import { createDiscovery } from './workflow/discovery.ts';
-import { createDoor } from './workflow/door.ts';
-import { createRunner } from './workflow/runner.ts';
 
 /** A running Firstlight. */
 export type Appliance = { close(): Promise<void> };
@@ -78,11 +69,29 @@ export async function startAppliance(config: Config, log: (line: string) => void
   });
   log(privilege.text);
 
-  const machines = openMachines(db, secrets);
-  const network = openNetwork(db);
-  const jobs = openJobs(db);
-  const history = openHistory(db);
-  const events = createEvents(db, history, clock);
+  const shelf = await openShelf({
+    content: config.content,
+    assets: config.assets,
+    tell: (problem) => log(`content: ${problem}`),
+  });
+  const archive = config.mirrorUpstream ?? (await hostAptMirror());
+  const securityArchive = config.securityUpstream ?? (await hostAptMirror('bookworm-security'));
+  if (!archive) log('no mirror: the host has no Debian apt source; name one with --mirror-upstream');
+  const arrivals = sockets.map((one): Arrival => {
+    const port = config.httpPort === 80 ? '' : `:${config.httpPort}`;
+    return { interface: one.interface, serverAddress: one.address, url: `http://${one.address}${port}` };
+  });
+  const parts = joinParts({
+    db,
+    secrets,
+    library: shelf.library,
+    settings: { unknownBoots: config.unknownBoots, acceptAutomatically: config.acceptAutomatically },
+    clock,
+    arrivals,
+    loadersFolder: config.loaders,
+    hasSecurityMirror: securityArchive !== undefined,
+  });
+  const { network, jobs, events, runner, files, door, dhcp } = parts;
   for (const subnet of config.subnets)
     network.putSubnet({
       name: subnet.interface,
@@ -97,52 +106,6 @@ export async function startAppliance(config: Config, log: (line: string) => void
       authoritative: true,
     });
 
-  const shelf = await openShelf({
-    content: config.content,
-    assets: config.assets,
-    tell: (problem) => log(`content: ${problem}`),
-  });
-  const library = shelf.library;
-
-  const settings = { unknownBoots: config.unknownBoots, acceptAutomatically: config.acceptAutomatically };
-  const runner = createRunner({ machines, jobs, events, clock, acceptAutomatically: config.acceptAutomatically });
-  const discovery = createDiscovery({
-    machines,
-    events,
-    runner,
-    clock,
-    settings,
-    workflow: (name) => library().workflow(name),
-  });
-  const archive = config.mirrorUpstream ?? (await hostAptMirror());
-  const securityArchive = config.securityUpstream ?? (await hostAptMirror('bookworm-security'));
-  if (!archive) log('no mirror: the host has no Debian apt source; name one with --mirror-upstream');
-  const files = createBootFiles({
-    machines,
-    network,
-    jobs,
-    events,
-    library,
-    loadersFolder: config.loaders,
-    settings,
-    hasSecurityMirror: securityArchive !== undefined,
-    clock,
-    failJob: runner.fail,
-    recordMachine: discovery.record,
-  });
-  const door = createDoor({ machines, jobs, events, runner, discovery, files, library, settings, clock });
-  const dhcp = createDhcpServer({
-    db,
-    machines,
-    network,
-    jobs,
-    events,
-    bootenv: (name) => library().offered(name),
-    settings,
-    clock,
-    failJob: runner.fail,
-    recordMachine: discovery.record,
-  });
   const routes: HttpRoute[] = [{ prefix: '/run/', handle: door.handle }];
   const mirrors = [
     { path: MIRROR_PATH, upstream: archive, cacheFolder: join(config.data, 'mirror') },
@@ -152,10 +115,6 @@ export async function startAppliance(config: Config, log: (line: string) => void
     const mirror = createMirror({ upstream, cacheFolder, onEvent: (event) => void events.emit(event) });
     routes.push({ prefix: `${path}/`, handle: (request, response, rest) => mirror.handle(request, response, rest) });
     return [mirror];
-  });
-  const arrivals = sockets.map((one): Arrival => {
-    const port = config.httpPort === 80 ? '' : `:${config.httpPort}`;
-    return { interface: one.interface, serverAddress: one.address, url: `http://${one.address}${port}` };
   });
   const fileServers = sockets.map((one, index) => {
     const arrival = arrivals[index] as Arrival;
@@ -169,35 +128,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
     return { http, tftp };
   });
 
-  const explain = createExplain({
-    look: dhcp.look,
-    machines,
-    network,
-    jobs,
-    library,
-    files,
-    settings,
-    clock,
-    arrivals,
-    loadersFolder: config.loaders,
-  });
-  const api = await createApi({
-    machines,
-    network,
-    jobs,
-    history,
-    events,
-    tokens,
-    runner,
-    discovery,
-    library,
-    settings,
-    clock,
-    explain,
-    version: VERSION,
-    arrivals,
-    problems: shelf.problems,
-  });
+  const api = await createApi({ ...parts, tokens, version: VERSION, problems: shelf.problems });
   await api.listen(config.api);
 
   // Only now is a request answered: everything it could need is there.

@@ -33,7 +33,9 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     'model',
     'wire',
   ],
+  'parts.ts': ['explain.ts', 'boot', 'dhcp', 'bmc', 'workflow', 'timeline', 'events.ts', 'store', 'model', 'wire'],
   'main.ts': [
+    'parts.ts',
     'api',
     'explain.ts',
     'boot',

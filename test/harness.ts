@@ -10,34 +10,26 @@ import { createApi } from '../src/api/server.ts';
 import { createBootHttpServer } from '../src/boot/http-server.ts';
 import { assetPaths, type Library, openLibrary } from '../src/boot/library.ts';
 import { LOADERS } from '../src/boot/loaders.ts';
-import { createBootFiles, type OpenedFile } from '../src/boot/open.ts';
-import { createDhcpServer, understandDhcp } from '../src/dhcp/server.ts';
+import type { OpenedFile } from '../src/boot/open.ts';
+import { understandDhcp } from '../src/dhcp/server.ts';
 import type { DhcpRequest } from '../src/dhcp/view.ts';
-import { createEvents } from '../src/events.ts';
-import { createExplain } from '../src/explain.ts';
 import type { Event } from '../src/model/event.ts';
 import type { Machine, MachineState } from '../src/model/machine.ts';
 import type { Subnet } from '../src/model/network.ts';
 import type { Instant } from '../src/model/time.ts';
 import type { Arrival } from '../src/model/view.ts';
 import type { Job } from '../src/model/workflow.ts';
+import { joinParts } from '../src/parts.ts';
 import type { ServedSockets } from '../src/sockets.ts';
 import { openAssets } from '../src/store/assets.ts';
 import { loadContent } from '../src/store/content.ts';
 import { openDb } from '../src/store/db.ts';
-import { openHistory } from '../src/store/history.ts';
-import { openJobs } from '../src/store/jobs.ts';
-import { openMachines } from '../src/store/machines.ts';
-import { openNetwork } from '../src/store/network.ts';
 import { openSecrets } from '../src/store/secrets.ts';
 import { openTokens } from '../src/store/tokens.ts';
 import { type Ipv4, type Mac, macToBytes, parseCidr } from '../src/wire/address.ts';
 import { setOption } from '../src/wire/dhcp-options.ts';
 import { type DhcpPacket, decodeDhcp, encodeDhcp } from '../src/wire/dhcp-packet.ts';
 import type { MessageType } from '../src/wire/dhcp-shapes.ts';
-import { createDiscovery } from '../src/workflow/discovery.ts';
-import { createDoor } from '../src/workflow/door.ts';
-import { createRunner } from '../src/workflow/runner.ts';
 
 /** In memory where there is such a place: migrations wait for the disk otherwise. */
 const PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -63,12 +55,24 @@ export async function startHarness(options: Options = {}) {
   const clock = (): Instant => time.now;
   const db = openDb(join(folder, 'data'));
   db.sql.pragma('synchronous = OFF'); // no test cuts the power
-  const machines = openMachines(db, openSecrets(join(folder, 'data')));
-  const network = openNetwork(db);
-  const jobs = openJobs(db);
-  const history = openHistory(db);
   const tokens = openTokens(db);
-  const events = createEvents(db, history, clock);
+  const { assets, library: opened, loadersFolder } = await contentWithout(options.lacks ?? [], folder);
+  const shelf = { library: opened };
+  const library = (): Library => shelf.library;
+  const parts = joinParts({
+    db,
+    secrets: openSecrets(join(folder, 'data')),
+    library,
+    settings: {
+      unknownBoots: options.unknownBoots ?? 'scout',
+      acceptAutomatically: options.acceptAutomatically ?? false,
+    },
+    clock,
+    arrivals: [ARRIVAL],
+    loadersFolder,
+    hasSecurityMirror: true,
+  });
+  const { machines, network, events, runner, files, door, dhcp } = parts;
   const told: Event[] = [];
   events.listen((event) => void told.push(event));
   const subnet = network.putSubnet({
@@ -84,58 +88,6 @@ export async function startHarness(options: Options = {}) {
     ...options.subnet,
   });
 
-  const { assets, library: opened, loadersFolder } = await contentWithout(options.lacks ?? [], folder);
-  const shelf = { library: opened };
-  const library = (): Library => shelf.library;
-
-  const settings = {
-    unknownBoots: options.unknownBoots ?? 'scout',
-    acceptAutomatically: options.acceptAutomatically ?? false,
-  } as const;
-  const runner = createRunner({ machines, jobs, events, clock, acceptAutomatically: settings.acceptAutomatically });
-  const workflow = (name: string) => library().workflow(name);
-  const discovery = createDiscovery({ machines, events, runner, clock, settings, workflow });
-  const failJob = runner.fail;
-  const recordMachine = discovery.record;
-  const files = createBootFiles({
-    machines,
-    network,
-    jobs,
-    events,
-    library,
-    loadersFolder,
-    settings,
-    hasSecurityMirror: true,
-    clock,
-    failJob,
-    recordMachine,
-  });
-  const door = createDoor({ machines, jobs, events, runner, discovery, files, library, settings, clock });
-  const bootenv = (name: string) => library().offered(name);
-  const dhcp = createDhcpServer({
-    db,
-    machines,
-    network,
-    jobs,
-    events,
-    bootenv,
-    settings,
-    clock,
-    failJob,
-    recordMachine,
-  });
-  const explain = createExplain({
-    look: dhcp.look,
-    machines,
-    network,
-    jobs,
-    library,
-    files,
-    settings,
-    clock,
-    arrivals: [ARRIVAL],
-    loadersFolder,
-  });
   const closers: (() => unknown)[] = [];
 
   const wire = fakeWire();
@@ -143,13 +95,9 @@ export async function startHarness(options: Options = {}) {
 
   return {
     folder,
+    ...parts,
     db,
-    machines,
-    network,
-    jobs,
-    history,
     tokens,
-    events,
     /** Every event told since the start. */
     told,
     subnet,
@@ -157,14 +105,6 @@ export async function startHarness(options: Options = {}) {
     shelf,
     assets,
     loadersFolder,
-    runner,
-    discovery,
-    files,
-    door,
-    dhcp,
-    explain,
-    settings,
-    clock,
     /** Let time pass. */
     pass: (ms: number): void => {
       time.now = (time.now + ms) as Instant;
@@ -230,23 +170,7 @@ export async function startHarness(options: Options = {}) {
     },
 
     async openApi() {
-      const api = await createApi({
-        machines,
-        network,
-        jobs,
-        history,
-        events,
-        tokens,
-        runner,
-        discovery,
-        library,
-        settings,
-        clock,
-        explain,
-        version: '0.0.0',
-        arrivals: [ARRIVAL],
-        problems: () => [],
-      });
+      const api = await createApi({ ...parts, tokens, version: '0.0.0', problems: () => [] });
       closers.push(() => api.close());
       return { api, token: tokens.issue('ada', clock()) };
     },

@@ -1,0 +1,59 @@
+import { createBootFiles } from './boot/open.ts';
+import type { Shelf } from './boot/shelf.ts';
+import { createDhcpServer } from './dhcp/server.ts';
+import { createEvents } from './events.ts';
+import { createExplain } from './explain.ts';
+import type { Clock } from './model/time.ts';
+import type { Arrival } from './model/view.ts';
+import type { Db } from './store/db.ts';
+import { openHistory } from './store/history.ts';
+import { openJobs } from './store/jobs.ts';
+import { openMachines } from './store/machines.ts';
+import { openNetwork } from './store/network.ts';
+import type { Secrets } from './store/secrets.ts';
+import { createDiscovery } from './workflow/discovery.ts';
+import { createDoor } from './workflow/door.ts';
+import { createRunner } from './workflow/runner.ts';
+
+/** What the parts are made of. */
+export type Given = {
+  db: Db;
+  secrets: Secrets;
+  library: Shelf['library'];
+  settings: { unknownBoots: 'scout' | 'local'; acceptAutomatically: boolean };
+  clock: Clock;
+  arrivals: readonly Arrival[];
+  loadersFolder: string;
+  hasSecurityMirror: boolean;
+};
+
+export type Parts = ReturnType<typeof joinParts>;
+
+/** Everything that decides and remembers, joined; main.ts puts the sockets, the mirrors and the API around it. */
+export function joinParts({
+  db,
+  secrets,
+  library,
+  settings,
+  clock,
+  arrivals,
+  loadersFolder,
+  hasSecurityMirror,
+}: Given) {
+  const machines = openMachines(db, secrets);
+  const network = openNetwork(db);
+  const jobs = openJobs(db);
+  const history = openHistory(db);
+  const events = createEvents(db, history, clock);
+  const kept = { machines, network, jobs, events, settings, clock };
+
+  const runner = createRunner({ machines, jobs, events, clock, acceptAutomatically: settings.acceptAutomatically });
+  const workflow = (name: string) => library().workflow(name);
+  const discovery = createDiscovery({ machines, events, runner, clock, settings, workflow });
+  const steps = { failJob: runner.fail, recordMachine: discovery.record };
+  const files = createBootFiles({ ...kept, ...steps, library, loadersFolder, hasSecurityMirror });
+  const door = createDoor({ ...kept, runner, discovery, files, library });
+  const dhcp = createDhcpServer({ ...kept, ...steps, db, bootenv: (name) => library().offered(name) });
+  const explain = createExplain({ ...kept, look: dhcp.look, library, files, arrivals, loadersFolder });
+  return { ...kept, history, library, runner, discovery, files, door, dhcp, explain, arrivals };
+}
