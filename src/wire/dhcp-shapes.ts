@@ -1,4 +1,13 @@
-import { type Cidr, cidrOf, cidrToText, type Ipv4, ipv4FromBytes, ipv4ToBytes, macFromBytes } from './address.ts';
+import {
+  type Cidr,
+  cidrOf,
+  cidrToText,
+  type Ipv4,
+  ipv4FromBytes,
+  ipv4FromNumber,
+  ipv4ToBytes,
+  macFromBytes,
+} from './address.ts';
 import { escapeText, textFromBytes, textToBytes, WireError, Writer } from './bytes.ts';
 
 /** How the value of an option looks on the wire, in code and in a sentence. */
@@ -56,6 +65,12 @@ export const u16s: Shape<number[]> = {
   decode: (bytes) => every(bytes, 2, (at) => bytes.readUInt16BE(at)),
   encode: (values) => values.reduce((out, value) => out.u16(value, 'value'), new Writer(values.length * 2)).done(),
   describe: (values) => values.join(', '),
+};
+
+export const u32: Shape<number> = {
+  decode: (bytes) => (bytes.length === 4 ? bytes.readUInt32BE() : undefined),
+  encode: (value) => new Writer(4).u32(value, 'value').done(),
+  describe: String,
 };
 
 /** Seconds, 0 to 4294967295; the highest means for ever (RFC 2131 3.3). */
@@ -201,6 +216,13 @@ export const routes: Shape<Route[]> = {
   describe: (list) => list.map(({ to, via }) => `${cidrToText(to)} via ${via}`).join(', '),
 };
 
+/** RFC 3442: who takes these routes ignores option 3, so the gateway is said again as the route to 0.0.0.0/0, at the end.
+ *  The same list when it is empty, there is no gateway, or it has a route to 0.0.0.0/0 already. */
+export function withDefaultRoute(list: readonly Route[], gateway: Ipv4 | undefined): Route[] {
+  if (list.length === 0 || gateway === undefined || list.some(({ to }) => to.prefix === 0)) return [...list];
+  return [...list, { to: cidrOf(ipv4FromNumber(0), 0), via: gateway }];
+}
+
 /** Option 119 (RFC 3397): domain names; compression is understood and never written (few ROMs know it). */
 export const domains: Shape<string[]> = {
   decode: (value) => {
@@ -322,6 +344,9 @@ export const relayInformation: Shape<RelayInformation> = {
       .map(([name, part]) => `${name} ${Buffer.isBuffer(part) ? printable(part) : part}`)
       .join(', '),
 };
+
+/** One named sub-option: its code, and the shape of its value. */
+export type SubOption<T> = { readonly code: number; readonly shape: Shape<T> };
 
 /** Code, length, data, again and again, as inside 43, 82 and 175. A sub-option that runs past the end is left out with
  *  all that follows; the first of two with one code counts; `pads` says whether 0 and 255 mean pad and end here. */

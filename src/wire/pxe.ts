@@ -1,6 +1,16 @@
 import { type Ipv4, ipv4FromBytes, ipv4ToBytes } from './address.ts';
 import { textFromBytes, textToBytes, Writer } from './bytes.ts';
-import { decodeSubOptions, encodeSubOptions, ip, optional, type Shape, u8, withoutUndefined } from './dhcp-shapes.ts';
+import {
+  decodeSubOptions,
+  encodeSubOptions,
+  ip,
+  optional,
+  type Shape,
+  type SubOption,
+  text,
+  u8,
+  withoutUndefined,
+} from './dhcp-shapes.ts';
 
 /** Option 43 of a PXE client or boot server (PXE 2.1 table 2-1). 1 to 5 (MTFTP) stay raw: EDK2 takes an offer with all
  *  five for another protocol and throws it away. */
@@ -30,17 +40,57 @@ export const discoveryControl = {
   useThisBootFile: 8,
 } as const;
 
+export type PxeBootServer = NonNullable<PxeOptions['bootServers']>[number];
+export type PxeMenuLine = NonNullable<PxeOptions['menu']>[number];
+export type PxePrompt = NonNullable<PxeOptions['prompt']>;
+export type PxeBootItem = NonNullable<PxeOptions['bootItem']>;
+
+export const bootServers: Shape<PxeBootServer[]> = {
+  decode: decodeBootServers,
+  encode: encodeBootServers,
+  describe: (servers) => servers.map(({ type, addresses }) => [type, ...addresses].join(' ')).join(', '),
+};
+
+export const menu: Shape<PxeMenuLine[]> = {
+  decode: decodeMenu,
+  encode: encodeMenu,
+  describe: (lines) => lines.map((line) => `${line.type} ${text.describe(line.text)}`).join(', '),
+};
+
+export const prompt: Shape<PxePrompt> = {
+  decode: decodePrompt,
+  encode: encodePrompt,
+  describe: (value) => `${text.describe(value.text)} for ${value.timeout} s`,
+};
+
+const bootItem: Shape<PxeBootItem> = {
+  decode: decodeBootItem,
+  encode: encodeBootItem,
+  describe: ({ type, layer }) => `type ${type}, layer ${layer}`,
+};
+
+/** The sub-options of PxeOptions (PXE 2.1 table 2-1). */
+export const pxeSubOptions = {
+  discoveryControl: { code: 6, shape: u8 },
+  multicastAddress: { code: 7, shape: ip },
+  bootServers: { code: 8, shape: bootServers },
+  menu: { code: 9, shape: menu },
+  prompt: { code: 10, shape: prompt },
+  bootItem: { code: 71, shape: bootItem },
+} as const;
+const pxeCodes = new Set(Object.values(pxeSubOptions).map(({ code }): number => code));
+
 /** What is understood of an option 43; malformed sub-options count as absent, without end. Never throws. */
 export function decodePxe(bytes: Buffer): PxeOptions {
   const subs = decodeSubOptions(bytes, true);
   const others = new Map([...subs].filter(([code]) => !pxeCodes.has(code)));
   return withoutUndefined<PxeOptions>({
-    discoveryControl: optional(subs.get(6), u8.decode),
-    multicastAddress: optional(subs.get(7), ip.decode),
-    bootServers: optional(subs.get(8), decodeBootServers),
-    menu: optional(subs.get(9), decodeMenu),
-    prompt: optional(subs.get(10), decodePrompt),
-    bootItem: optional(subs.get(71), decodeBootItem),
+    discoveryControl: get(subs, pxeSubOptions.discoveryControl),
+    multicastAddress: get(subs, pxeSubOptions.multicastAddress),
+    bootServers: get(subs, pxeSubOptions.bootServers),
+    menu: get(subs, pxeSubOptions.menu),
+    prompt: get(subs, pxeSubOptions.prompt),
+    bootItem: get(subs, pxeSubOptions.bootItem),
     others: others.size > 0 ? others : undefined,
   });
 }
@@ -48,12 +98,12 @@ export function decodePxe(bytes: Buffer): PxeOptions {
 /** The bytes of an option 43, ended by 255 as PXE 2.1 asks. */
 export function encodePxe(value: PxeOptions): Buffer {
   const subs = new Map<number, Buffer>();
-  if (value.discoveryControl !== undefined) subs.set(6, u8.encode(value.discoveryControl));
-  if (value.multicastAddress) subs.set(7, ip.encode(value.multicastAddress));
-  if (value.bootServers) subs.set(8, encodeBootServers(value.bootServers));
-  if (value.menu) subs.set(9, encodeMenu(value.menu));
-  if (value.prompt) subs.set(10, encodePrompt(value.prompt));
-  if (value.bootItem) subs.set(71, encodeBootItem(value.bootItem));
+  set(subs, pxeSubOptions.discoveryControl, value.discoveryControl);
+  set(subs, pxeSubOptions.multicastAddress, value.multicastAddress);
+  set(subs, pxeSubOptions.bootServers, value.bootServers);
+  set(subs, pxeSubOptions.menu, value.menu);
+  set(subs, pxeSubOptions.prompt, value.prompt);
+  set(subs, pxeSubOptions.bootItem, value.bootItem);
   for (const [code, data] of value.others ?? []) subs.set(code, data);
   return Buffer.concat([encodeSubOptions(subs), Buffer.of(255)]);
 }
@@ -105,6 +155,36 @@ export type IpxeOptions = {
   others?: Map<number, Buffer>;
 };
 
+/** A setting of iPXE that is off when its byte is 0. */
+export const onOff: Shape<boolean> = {
+  decode: (bytes) => (bytes.length === 1 ? bytes[0] !== 0 : undefined),
+  encode: (value) => Buffer.of(value ? 1 : 0),
+  describe: (value) => (value ? 'yes' : 'no'),
+};
+
+/** What iPXE may be told in option 175 (iPXE src/include/ipxe/dhcp.h, DHCP_EB_...; src/usr/autoboot.c for the types). */
+export const ipxeSubOptions = {
+  priority: { code: 0x01, shape: u8 },
+  /** Leave a SAN disk attached when it does not boot: needed to install onto it. */
+  keepSan: { code: 0x08, shape: onOff },
+  skipSanBoot: { code: 0x09, shape: onOff },
+  /** A line of iPXE script to run instead of booting by itself. */
+  scriptlet: { code: 0x51, shape: text },
+  syslogs: { code: 0x55, shape: text },
+  /** A URI: where the cross-signed certificates are. */
+  crosscert: { code: 0x5d, shape: text },
+  skipProxyDhcp: { code: 0xb0, shape: onOff },
+  useCached: { code: 0xb2, shape: onOff },
+  sanRetry: { code: 0xbb, shape: u8 },
+  sanFilename: { code: 0xbc, shape: text },
+  /** 128 is the first disk of a BIOS. */
+  sanDrive: { code: 0xbd, shape: u8 },
+  username: { code: 0xbe, shape: text },
+  password: { code: 0xbf, shape: text },
+  reverseUsername: { code: 0xc0, shape: text },
+  reversePassword: { code: 0xc1, shape: text },
+} as const;
+
 /** Option 175. A feature counts when its value, a version, is not 0. */
 export const ipxe: Shape<IpxeOptions> = {
   decode: (bytes) => {
@@ -112,11 +192,11 @@ export const ipxe: Shape<IpxeOptions> = {
     const subs = decodeSubOptions(bytes, true);
     const others = new Map([...subs].filter(([code]) => !ipxeCodes.has(code) && !featureNames.has(code)));
     return withoutUndefined<IpxeOptions>({
-      priority: optional(subs.get(0x01), u8.decode),
-      keepSan: optional(subs.get(0x08), decodeSwitch),
-      skipProxyDhcp: optional(subs.get(0xb0), decodeSwitch),
+      priority: get(subs, ipxeSubOptions.priority),
+      keepSan: get(subs, ipxeSubOptions.keepSan),
+      skipProxyDhcp: get(subs, ipxeSubOptions.skipProxyDhcp),
       bus: optional(subs.get(0xb1), decodeBus),
-      useCached: optional(subs.get(0xb2), decodeSwitch),
+      useCached: get(subs, ipxeSubOptions.useCached),
       version: optional(subs.get(0xeb), (value) => (value.length === 3 ? [...value].join('.') : undefined)),
       features: [...subs].flatMap(([code, value]) =>
         value.length === 1 && value[0] ? (featureNames.get(code) ?? []) : [],
@@ -126,11 +206,11 @@ export const ipxe: Shape<IpxeOptions> = {
   },
   encode: (value) => {
     const subs = new Map<number, Buffer>();
-    if (value.priority !== undefined) subs.set(0x01, u8.encode(value.priority));
-    if (value.keepSan !== undefined) subs.set(0x08, encodeSwitch(value.keepSan));
-    if (value.skipProxyDhcp !== undefined) subs.set(0xb0, encodeSwitch(value.skipProxyDhcp));
+    set(subs, ipxeSubOptions.priority, value.priority);
+    set(subs, ipxeSubOptions.keepSan, value.keepSan);
+    set(subs, ipxeSubOptions.skipProxyDhcp, value.skipProxyDhcp);
     if (value.bus) subs.set(0xb1, encodeBus(value.bus));
-    if (value.useCached !== undefined) subs.set(0xb2, encodeSwitch(value.useCached));
+    set(subs, ipxeSubOptions.useCached, value.useCached);
     if (value.version !== undefined) subs.set(0xeb, encodeVersion(value.version));
     for (const name of value.features) subs.set(features[name], Buffer.of(1));
     for (const [code, data] of value.others ?? []) subs.set(code, data);
@@ -160,10 +240,17 @@ export function parseVendorClass(text: string): VendorClass {
   });
 }
 
-const pxeCodes = new Set([6, 7, 8, 9, 10, 71]);
 const ipxeCodes = new Set([0x01, 0x08, 0xb0, 0xb1, 0xb2, 0xeb]);
 
-function decodeBootServers(bytes: Buffer): PxeOptions['bootServers'] {
+function get<T>(subs: ReadonlyMap<number, Buffer>, { code, shape }: SubOption<T>): T | undefined {
+  return optional(subs.get(code), shape.decode);
+}
+
+function set<T>(subs: Map<number, Buffer>, { code, shape }: SubOption<T>, value: T | undefined): void {
+  if (value !== undefined) subs.set(code, shape.encode(value));
+}
+
+function decodeBootServers(bytes: Buffer): PxeBootServer[] | undefined {
   const servers: { type: number; addresses: Ipv4[] }[] = [];
   for (let at = 0; at < bytes.length; ) {
     if (at + 3 > bytes.length) return undefined;
@@ -177,7 +264,7 @@ function decodeBootServers(bytes: Buffer): PxeOptions['bootServers'] {
   return servers.length > 0 ? servers : undefined;
 }
 
-function encodeBootServers(servers: NonNullable<PxeOptions['bootServers']>): Buffer {
+function encodeBootServers(servers: PxeBootServer[]): Buffer {
   const parts = servers.map(({ type, addresses }) => {
     const head = new Writer(3).u16(type, 'boot server type').u8(addresses.length, 'boot server count').done();
     return Buffer.concat([head, ...addresses.map(ipv4ToBytes)]);
@@ -185,7 +272,7 @@ function encodeBootServers(servers: NonNullable<PxeOptions['bootServers']>): Buf
   return Buffer.concat(parts);
 }
 
-function decodeMenu(bytes: Buffer): PxeOptions['menu'] {
+function decodeMenu(bytes: Buffer): PxeMenuLine[] | undefined {
   const lines: { type: number; text: string }[] = [];
   for (let at = 0; at < bytes.length; ) {
     if (at + 3 > bytes.length) return undefined;
@@ -197,7 +284,7 @@ function decodeMenu(bytes: Buffer): PxeOptions['menu'] {
   return lines.length > 0 ? lines : undefined;
 }
 
-function encodeMenu(lines: NonNullable<PxeOptions['menu']>): Buffer {
+function encodeMenu(lines: PxeMenuLine[]): Buffer {
   const parts = lines.map(({ type, text }) => {
     const line = textToBytes(text, 'menu text');
     return new Writer(3 + line.length)
@@ -209,21 +296,21 @@ function encodeMenu(lines: NonNullable<PxeOptions['menu']>): Buffer {
   return Buffer.concat(parts);
 }
 
-function decodePrompt(bytes: Buffer): PxeOptions['prompt'] {
+function decodePrompt(bytes: Buffer): PxePrompt | undefined {
   return bytes.length > 0 ? { timeout: bytes[0] as number, text: textFromBytes(bytes.subarray(1)) } : undefined;
 }
 
-function encodePrompt({ timeout, text }: NonNullable<PxeOptions['prompt']>): Buffer {
+function encodePrompt({ timeout, text }: PxePrompt): Buffer {
   return Buffer.concat([u8.encode(timeout), textToBytes(text, 'prompt')]);
 }
 
-function decodeBootItem(bytes: Buffer): PxeOptions['bootItem'] {
+function decodeBootItem(bytes: Buffer): PxeBootItem | undefined {
   if (bytes.length !== 4) return undefined;
   const layer = bytes.readUInt16BE(2);
   return { type: bytes.readUInt16BE(0), layer: layer & 0x7fff, credentials: (layer & 0x8000) !== 0 };
 }
 
-function encodeBootItem({ type, layer, credentials }: NonNullable<PxeOptions['bootItem']>): Buffer {
+function encodeBootItem({ type, layer, credentials }: PxeBootItem): Buffer {
   return new Writer(4)
     .u16(type, 'boot item type')
     .u16(layer | (credentials ? 0x8000 : 0), 'boot item layer')
@@ -237,14 +324,6 @@ function decodeBus(bytes: Buffer): IpxeOptions['bus'] {
 
 function encodeBus({ type, vendor, device }: NonNullable<IpxeOptions['bus']>): Buffer {
   return new Writer(5).u8(type, 'bus type').u16(vendor, 'bus vendor').u16(device, 'bus device').done();
-}
-
-function decodeSwitch(bytes: Buffer): boolean | undefined {
-  return bytes.length === 1 ? bytes[0] !== 0 : undefined;
-}
-
-function encodeSwitch(value: boolean): Buffer {
-  return Buffer.of(value ? 1 : 0);
 }
 
 function encodeVersion(version: string): Buffer {
