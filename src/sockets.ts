@@ -5,6 +5,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import koffi from 'koffi';
+import { type BatchUdp, openBatchUdp } from './batch-udp.ts';
 import type { Ipv4 } from './wire/address.ts';
 
 const libc = koffi.load('libc.so.6');
@@ -26,12 +27,14 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_BROADCAST = 6;
 const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
 const SO_BINDTODEVICE = 25;
 const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
 const IP_PMTUDISC_DONT = 0;
 const CLONE_NEWNET = 0x40000000;
 const EADDRINUSE = 98;
+const RECEIVE_BYTES = 1 << 20;
 const LOCK_EX_NB = 2 | 4;
 
 /** A socket that could not be opened: names the port, the interface, and who holds it. */
@@ -43,10 +46,15 @@ export class SocketError extends Error {
 export type ServedSockets = {
   interface: string;
   address: Ipv4;
-  /** Hears what is broadcast on this interface, port 67. */
-  dhcpBroadcast: Socket;
+  /** Hears what is broadcast on this interface, port 67. Absent with `portTaken`. */
+  dhcpBroadcast?: BatchUdp;
   /** Hears what is sent to our address, and sends everything: a broadcast leaves by the interface of its source address. */
-  dhcp: Socket;
+  dhcp?: BatchUdp;
+  /** Beside a foreign server on this very host: who has port 67. What is left to us is port 4011. */
+  portTaken?: string;
+  /** The same two for port 4011, where boot clients ask for their file. */
+  pxeBroadcast: BatchUdp;
+  pxe: BatchUdp;
   tftp: Socket;
   /** For one TFTP transfer each. Opened now, because later neither the namespace nor the privilege is there any more. */
   tftpTransfers: Socket[];
@@ -60,6 +68,8 @@ export type ServeOptions = {
   namespace?: string | undefined;
   httpPort: number;
   tftpTransfers: number;
+  /** Beside a foreign DHCP server: its port 67 may be on this host. */
+  proxy?: boolean;
 };
 
 /** Open the sockets of one interface, inside its namespace. Throws SocketError; nothing stays open then. */
@@ -81,8 +91,12 @@ export function openServedSockets(options: ServeOptions): ServedSockets {
       // The first one is bound without SO_REUSEADDR, so the kernel refuses it when anybody else has the port here. Only then is
       // sharing switched on, so that our own broadcast socket may stand beside it. Both are held to the interface: another
       // one may have another server.
-      const dhcp = udp('DHCP', address, 67, { device, share: 'later' });
-      const dhcpBroadcast = udp('DHCP', '0.0.0.0', 67, { device, share: 'now' });
+      const pair = (what: string, port: number): [number, number] => [
+        udp(what, address, port, { device, share: 'later' }),
+        udp(what, '0.0.0.0', port, { device, share: 'now' }),
+      ];
+      const dhcp = openPair(() => pair('DHCP', 67), options.proxy ?? false);
+      const [pxe, pxeBroadcast] = pair('PXE', 4011);
       const tftp = udp('TFTP', address, 69, {});
       const transfers = Array.from({ length: options.tftpTransfers }, () => udp('TFTP transfer', address, 0, {}));
       const httpFd = openFd({ what: 'HTTP', type: SOCK_STREAM, address, port: options.httpPort });
@@ -91,8 +105,11 @@ export function openServedSockets(options: ServeOptions): ServedSockets {
       return {
         interface: device,
         address,
-        dhcpBroadcast: adopt(dhcpBroadcast),
-        dhcp: adopt(dhcp),
+        ...(dhcp.fds
+          ? { dhcp: openBatchUdp(dhcp.fds[0]), dhcpBroadcast: openBatchUdp(dhcp.fds[1]) }
+          : { portTaken: dhcp.taken }),
+        pxe: openBatchUdp(pxe),
+        pxeBroadcast: openBatchUdp(pxeBroadcast),
         tftp: adopt(tftp),
         tftpTransfers: transfers.map(adopt),
         httpFd,
@@ -102,6 +119,19 @@ export function openServedSockets(options: ServeOptions): ServedSockets {
       throw error;
     }
   });
+}
+
+/** Port 67, which beside a foreign server may be that server's. */
+function openPair(
+  open: () => [number, number],
+  mayBeTaken: boolean,
+): { fds: [number, number] } | { fds?: undefined; taken: string } {
+  try {
+    return { fds: open() };
+  } catch (error) {
+    if (!mayBeTaken || !(error instanceof SocketError)) throw error;
+    return { taken: error.message };
+  }
 }
 
 /** Run `work` with this thread in a network namespace (a name of `ip netns`, or none), and come back. */
@@ -159,7 +189,8 @@ function openFd(options: FdOptions): number {
     if (isStream || options.share === 'now') setFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (!isStream) {
       setFlag(fd, SOL_SOCKET, SO_BROADCAST, 1);
-      setFlag(fd, SOL_SOCKET, SO_RCVBUF, 1 << 20);
+      // past the limit that the host sets for everybody (net.core.rmem_max), as root may; some 1600 DHCP requests fit
+      if (!setFlag(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)) setFlag(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES);
       setFlag(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT); // DF confuses some PXE ROMs (boot-protocols 0.4)
     }
     if (c.bind(fd, sockaddr(address, port), 16) < 0) throw failure(`bind ${what}`, address, port);
@@ -171,10 +202,10 @@ function openFd(options: FdOptions): number {
   }
 }
 
-function setFlag(fd: number, level: number, option: number, value: number): void {
+function setFlag(fd: number, level: number, option: number, value: number): boolean {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(value);
-  c.setsockopt(fd, level, option, bytes, 4);
+  return c.setsockopt(fd, level, option, bytes, 4) === 0;
 }
 
 /** struct sockaddr_in: family in the host's order (little-endian on every machine Node runs on), port and address in the net's. */
