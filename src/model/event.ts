@@ -12,6 +12,8 @@ export const EVENT_KINDS = {
   'dhcp.released': 'DHCP release',
   'dhcp.informed': 'DHCP inform',
   'dhcp.malformed': 'DHCP malformed',
+  'dhcp.conflict': 'address conflict',
+  'dhcp.server': 'other DHCP server',
   'boot.started': 'boot',
   'file.served': 'file',
   'file.probed': 'file probe',

@@ -6,6 +6,7 @@ export type ClientHints = {
   userClasses?: string[] | undefined;
   architectures?: number[] | undefined;
   hasIpxeOptions?: boolean | undefined;
+  mac?: string | undefined;
 };
 
 /** Who is speaking: the firmware's own ROM, iPXE (ours or the ROM's), or an operating system or installer. */
@@ -26,6 +27,7 @@ export type Firmware = {
 
 type Architecture = { mode: FirmwareMode | 'unknown'; transport: 'tftp' | 'http'; cpu: Cpu; name: string };
 
+/** One row of ARCHITECTURES. */
 const row = (mode: Architecture['mode'], transport: 'tftp' | 'http', cpu: Cpu, name: string): Architecture => ({
   mode,
   transport,
@@ -33,23 +35,57 @@ const row = (mode: Architecture['mode'], transport: 'tftp' | 'http', cpu: Cpu, n
   name,
 });
 
+/** Firmware that starts no loader of ours: it gets an address and no boot data. */
+const foreign = (transport: 'tftp' | 'http', name: string, cpu: Cpu = 'other'): Architecture =>
+  row('unknown', transport, cpu, name);
+
 /**
- * Processor architecture types of option 93: IANA registry of RFC 4578 2.1 and 5970. RFC 4578 had 7 and 9 swapped (erratum), and
+ * Processor architecture types of option 93: the IANA registry that RFC 4578 2.1 began. RFC 4578 had 7 and 9 swapped (erratum), and
  * firmware of both readings is in the field: both are x64 UEFI.
  */
 export const ARCHITECTURES: Readonly<Record<number, Architecture>> = {
   0: row('bios', 'tftp', 'x86', 'BIOS PXE'),
+  1: foreign('tftp', 'NEC PC98'),
+  2: foreign('tftp', 'Itanium UEFI PXE'),
+  3: foreign('tftp', 'DEC Alpha'),
+  4: foreign('tftp', 'Arc x86'),
+  5: foreign('tftp', 'Intel Lean Client'),
   6: row('uefi', 'tftp', 'x86', 'UEFI x86 PXE'),
   7: row('uefi', 'tftp', 'x64', 'UEFI x64 PXE'),
+  8: foreign('tftp', 'UEFI Xscale PXE'),
   9: row('uefi', 'tftp', 'x64', 'UEFI x64 PXE'),
   10: row('uefi', 'tftp', 'arm32', 'UEFI ARM32 PXE'),
   11: row('uefi', 'tftp', 'arm64', 'UEFI ARM64 PXE'),
+  12: foreign('tftp', 'PowerPC Open Firmware'),
+  13: foreign('tftp', 'PowerPC ePAPR'),
+  14: foreign('tftp', 'POWER OPAL'),
   15: row('uefi', 'http', 'x86', 'UEFI x86 HTTP boot'),
   16: row('uefi', 'http', 'x64', 'UEFI x64 HTTP boot'),
   17: row('uefi', 'http', 'x64', 'UEFI x64 HTTP boot (EBC)'),
   18: row('uefi', 'http', 'arm32', 'UEFI ARM32 HTTP boot'),
   19: row('uefi', 'http', 'arm64', 'UEFI ARM64 HTTP boot'),
   20: row('bios', 'http', 'x86', 'BIOS HTTP boot'),
+  21: foreign('tftp', 'ARM32 U-Boot', 'arm32'),
+  22: foreign('tftp', 'ARM64 U-Boot', 'arm64'),
+  23: foreign('http', 'ARM32 U-Boot HTTP boot', 'arm32'),
+  24: foreign('http', 'ARM64 U-Boot HTTP boot', 'arm64'),
+  25: foreign('tftp', 'UEFI RISC-V32 PXE'),
+  26: foreign('http', 'UEFI RISC-V32 HTTP boot'),
+  27: foreign('tftp', 'UEFI RISC-V64 PXE'),
+  28: foreign('http', 'UEFI RISC-V64 HTTP boot'),
+  29: foreign('tftp', 'UEFI RISC-V128 PXE'),
+  30: foreign('http', 'UEFI RISC-V128 HTTP boot'),
+  31: foreign('tftp', 's390 basic'),
+  32: foreign('tftp', 's390 extended'),
+  33: foreign('tftp', 'UEFI MIPS32 PXE'),
+  34: foreign('tftp', 'UEFI MIPS64 PXE'),
+  35: foreign('tftp', 'UEFI Sunway32 PXE'),
+  36: foreign('tftp', 'UEFI Sunway64 PXE'),
+  37: foreign('tftp', 'UEFI LoongArch32 PXE'),
+  38: foreign('http', 'UEFI LoongArch32 HTTP boot'),
+  39: foreign('tftp', 'UEFI LoongArch64 PXE'),
+  40: foreign('http', 'UEFI LoongArch64 HTTP boot'),
+  41: foreign('tftp', 'Raspberry Pi boot ROM', 'arm64'),
 };
 
 /** Tell what kind of client speaks; first match wins. Anything that claims no boot protocol is an operating system. */
@@ -63,8 +99,8 @@ export function classifyFirmware(hints: ClientHints): Firmware {
 
   const architecture =
     hints.architectures?.find((code) => ARCHITECTURES[code]) ?? hints.architectures?.[0] ?? statedIn(vendorClass) ?? 0;
-  const known =
-    ARCHITECTURES[architecture] ?? row('unknown', isHttp ? 'http' : 'tftp', 'other', `architecture ${architecture}`);
+  const stands = architecture === 0 && isRaspberryPi(hints.mac) ? 41 : architecture;
+  const known = ARCHITECTURES[stands] ?? foreign(isHttp ? 'http' : 'tftp', `architecture ${architecture}`);
   // iPXE on BIOS says x86 whatever the processor: what it boots is decided by the bootenv, which is x64.
   const cpu = known.mode === 'bios' ? 'x64' : known.cpu;
   if (isIpxe)
@@ -85,6 +121,15 @@ export function classifyFirmware(hints: ClientHints): Firmware {
     name: known.name,
   };
 }
+
+/**
+ * The boot ROM of a Raspberry Pi says BIOS (0), and would take a PC's loader for its own: its MAC tells it apart
+ * (boot-protocols 2.1, from the sources of smee).
+ */
+function isRaspberryPi(mac: string | undefined): boolean {
+  return mac !== undefined && RASPBERRY_PI.some((prefix) => mac.startsWith(prefix));
+}
+const RASPBERRY_PI = ['b8:27:eb', 'dc:a6:32', 'e4:5f:01', '28:cd:c1', 'd8:3a:dd', '2c:cf:67'];
 
 /** The number in `PXEClient:Arch:00007:UNDI:003000`, for firmware that leaves option 93 out. */
 function statedIn(vendorClass: string): number | undefined {

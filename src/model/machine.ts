@@ -9,6 +9,13 @@ export type MachineState = (typeof MACHINE_STATES)[number];
 /** How a machine starts: what its firmware speaks before any loader of ours runs. */
 export type FirmwareMode = 'bios' | 'uefi';
 
+/**
+ * How a boot client on TFTP is told its file (boot-protocols 2.4): `direct` with options 60 and 43 (A), `plain` without (B), `header`
+ * in the header's field alone, `binl` on port 4011 (C), `none` not at all. `auto` is direct, or what has worked beside a foreign server.
+ */
+export const PXE_STYLES = ['auto', 'direct', 'plain', 'header', 'binl', 'none'] as const;
+export type PxeStyle = (typeof PXE_STYLES)[number];
+
 export type Machine = {
   id: number;
   name: string;
@@ -20,6 +27,13 @@ export type Machine = {
   firmware?: FirmwareMode;
   inventory?: Inventory;
   params: Record<string, unknown>;
+  /** Names of option sets that it takes part in, see store/options.ts. */
+  profiles: string[];
+  pxeStyle: PxeStyle;
+  /** Beside a foreign DHCP server: which way of answering led to a download. */
+  pxeLearned?: 'direct' | 'binl';
+  /** Some firmware misses an answer that comes at once. */
+  replyDelayMs: number;
   hasBmc: boolean;
   bmcAddress?: string;
   address?: Ipv4;

@@ -27,4 +27,6 @@ export type Arrival = {
   serverAddress: Ipv4;
   /** Base of every URL given to a machine, without a slash at its end. */
   url: string;
+  /** Beside a DHCP server that is not ours: boot data only, no addresses. */
+  isProxy?: boolean;
 };

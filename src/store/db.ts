@@ -12,6 +12,8 @@ export type Db = {
   sql: Database.Database;
   /** Run `work` in one immediate transaction, durable when this returns. Inside another one it joins that. */
   transact<T>(work: () => T): T;
+  /** Told when a transaction was taken back: what others hold in memory of the database may not be true. */
+  onRollback(listener: () => void): void;
   close(): void;
 };
 
@@ -24,9 +26,19 @@ export function openDb(folder: string): Db {
   sql.pragma('foreign_keys = ON');
   sql.pragma('busy_timeout = 5000');
   migrate(sql);
+  const rollbackListeners: (() => void)[] = [];
   return {
     sql,
-    transact: (work) => (sql.inTransaction ? work() : sql.transaction(work).immediate()),
+    transact(work) {
+      if (sql.inTransaction) return work();
+      try {
+        return sql.transaction(work).immediate();
+      } catch (error) {
+        if (sql.open) for (const listener of rollbackListeners) listener();
+        throw error;
+      }
+    },
+    onRollback: (listener) => void rollbackListeners.push(listener),
     close: () => sql.close(),
   };
 }

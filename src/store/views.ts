@@ -8,7 +8,8 @@ import type { BootStage, Machines } from './machines.ts';
 /** A firmware that asks again within this time is still in the same boot: it retries, or tries its next boot option. */
 const SAME_BOOT_MS = 120_000;
 
-/** What the boot decision reads of one machine, in one go. `boot` is the number of the boot it is in or about to begin. */
+/** What the boot decision reads of one machine, in one go. `boot` is the number of the boot it is in or about to begin;
+ * `standIn`: the machine to take it for when nobody knows the MAC. */
 export function bootView(
   machines: Machines,
   jobs: Jobs,
@@ -16,8 +17,9 @@ export function bootView(
   bootenv: (name: string) => OfferedBootenv | undefined,
   mac: Mac,
   boot?: (present: number, stage: BootStage, seenAt: Instant | undefined) => number,
+  standIn?: number,
 ): BootView {
-  const machine = machines.byMac(mac);
+  const machine = machines.byMac(mac) ?? (standIn === undefined ? undefined : machines.byId(standIn));
   const job = machine ? jobs.runningOf(machine.id) : undefined;
   const ticket = job ? jobs.ticketOf(job.id) : undefined;
   const present = machine?.boot ?? 0;

@@ -68,20 +68,20 @@ test('a transaction is all or nothing, and one inside another is part of it', ()
 const IMPOSSIBLE: [string, string, string, RegExp][] = [
   [
     'two leases of one address',
-    `INSERT INTO lease VALUES (1, '10.77.0.100', 'a', NULL, NULL, '', 'bound', 1)`,
-    `INSERT INTO lease VALUES (1, '10.77.0.100', 'b', NULL, NULL, '', 'bound', 1)`,
+    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, expires_at) VALUES (1, '10.77.0.100', 'a', NULL, NULL, '', 'bound', 1)`,
+    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, expires_at) VALUES (1, '10.77.0.100', 'b', NULL, NULL, '', 'bound', 1)`,
     /UNIQUE/,
   ],
   [
     'two addresses of one client',
-    `INSERT INTO lease VALUES (1, '10.77.0.100', 'a', NULL, NULL, '', 'bound', 1)`,
-    `INSERT INTO lease VALUES (1, '10.77.0.101', 'a', NULL, NULL, '', 'bound', 1)`,
+    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, expires_at) VALUES (1, '10.77.0.100', 'a', NULL, NULL, '', 'bound', 1)`,
+    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, expires_at) VALUES (1, '10.77.0.101', 'a', NULL, NULL, '', 'bound', 1)`,
     /UNIQUE/,
   ],
   [
     'two reservations of one address',
-    `INSERT INTO reservation VALUES (1, 1, 'a', 'x')`,
-    `INSERT INTO reservation VALUES (2, 1, 'b', 'x')`,
+    `INSERT INTO reservation (id, subnet_id, mac, address) VALUES (1, 1, 'a', 'x')`,
+    `INSERT INTO reservation (id, subnet_id, mac, address) VALUES (2, 1, 'b', 'x')`,
     /UNIQUE/,
   ],
   ['two running jobs of one machine', job(1, 'running'), job(2, 'running'), /UNIQUE/],

@@ -17,6 +17,8 @@ function lease({ subnet, clock }: Harness, more: Partial<Lease> = {}): Lease {
     clientId: Buffer.from([1, 2, 3]),
     hostname: 'vm',
     state: 'bound',
+    startedAt: clock(),
+    isGuest: false,
     expiresAt: (clock() + 1000) as Instant,
     ...more,
   };
@@ -25,34 +27,34 @@ function lease({ subnet, clock }: Harness, more: Partial<Lease> = {}): Lease {
 test('a lease comes back as it was written', () =>
   withHarness({}, (harness) => {
     const written = lease(harness);
-    harness.network.putLease(written);
-    assert.deepEqual(harness.network.lease(harness.subnet.id, 'hw:1:aa' as ClientKey), written);
-    assert.deepEqual(harness.network.leaseAt(harness.subnet.id, A), written);
-    assert.deepEqual(harness.network.leases(), [written]);
+    harness.leases.put(written);
+    assert.deepEqual(harness.leases.of(harness.subnet.id, 'hw:1:aa' as ClientKey), written);
+    assert.deepEqual(harness.leases.at(harness.subnet.id, A), written);
+    assert.deepEqual(harness.leases.all(), [written]);
   }));
 
 test('a client that takes another address gives up the one it had', () =>
   withHarness({}, (harness) => {
-    const { network, subnet } = harness;
-    network.putLease(lease(harness));
-    network.putLease(lease(harness, { address: B }));
+    const { leases, subnet } = harness;
+    leases.put(lease(harness));
+    leases.put(lease(harness, { address: B }));
     assert.deepEqual(
-      network.leases().map((one) => one.address),
+      leases.all().map((one) => one.address),
       [B],
     );
-    assert.equal(network.leaseAt(subnet.id, A), undefined);
+    assert.equal(leases.at(subnet.id, A), undefined);
   }));
 
 test('an address knows whose it is while it is bound', () =>
   withHarness({}, (harness) => {
-    const { network, machines, addMachine } = harness;
+    const { leases, machines, addMachine } = harness;
     addMachine('vm-01');
-    assert.equal(network.macAt(A), undefined);
-    network.putLease(lease(harness));
-    assert.equal(network.macAt(A), MAC);
+    assert.equal(leases.macAt(A), undefined);
+    leases.put(lease(harness));
+    assert.equal(leases.macAt(A), MAC);
     assert.equal(machines.named('vm-01').address, A);
-    network.putLease(lease(harness, { state: 'released' }));
-    assert.equal(network.macAt(A), undefined);
+    leases.put(lease(harness, { state: 'released' }));
+    assert.equal(leases.macAt(A), undefined);
     assert.equal(machines.named('vm-01').address, undefined);
   }));
 
@@ -72,9 +74,9 @@ for (const [state, left, held] of HELD)
 
 test('addresses that ended come the longest ended first, and none that is held', () =>
   withHarness({}, (harness) => {
-    const { network, subnet, clock } = harness;
+    const { leases, subnet, clock } = harness;
     const at = (host: number, ms: number, state: Lease['state']): void =>
-      network.putLease({
+      leases.put({
         ...lease(harness),
         client: `hw:${host}` as ClientKey,
         address: `10.77.0.${host}` as Ipv4,
@@ -86,33 +88,38 @@ test('addresses that ended come the longest ended first, and none that is held',
     at(3, 20, 'bound');
     at(4, -20, 'released');
     at(5, 20, 'declined');
-    assert.deepEqual(network.endedLeases(subnet.id, clock()), ['10.77.0.2', '10.77.0.4', '10.77.0.1']);
+    assert.deepEqual(leases.ended(subnet.id, clock()), ['10.77.0.2', '10.77.0.4', '10.77.0.1']);
   }));
 
 test('a reservation is one address for one MAC', () =>
   withHarness({}, ({ network, subnet }) => {
     const other = '52:54:00:aa:bb:02' as Mac;
-    network.addReservation(subnet.id, MAC, A);
-    assert.throws(() => network.addReservation(subnet.id, other, A), {
+    const { id } = network.addReservation({ subnetId: subnet.id, mac: MAC, address: A, hostname: '' });
+    assert.throws(() => network.addReservation({ subnetId: subnet.id, mac: other, address: A, hostname: '' }), {
       code: 'name-taken',
       message: `${A} is reserved for ${MAC} already`,
     });
-    assert.throws(() => network.addReservation(subnet.id, MAC, B), { message: `${MAC} has ${A} reserved already` });
-    assert.deepEqual([network.reservedFor(subnet.id, A), network.reservation(subnet.id, MAC)?.address], [MAC, A]);
-    assert.equal(network.removeReservation(MAC), true);
-    assert.equal(network.removeReservation(MAC), false);
+    assert.throws(() => network.addReservation({ subnetId: subnet.id, mac: MAC, address: B, hostname: '' }), {
+      message: `${MAC} has ${A} reserved already`,
+    });
+    assert.deepEqual(
+      [network.reservationAt(subnet.id, A)?.mac, network.reservationOf(subnet.id, { mac: MAC })?.address],
+      [MAC, A],
+    );
+    assert.equal(network.removeReservation(id), true);
+    assert.equal(network.removeReservation(id), false);
   }));
 
 test('a subnet follows its settings at the next start, and keeps its leases', () =>
   withHarness({}, (harness) => {
-    const { network, subnet } = harness;
-    network.putLease(lease(harness));
+    const { network, leases, subnet } = harness;
+    leases.put(lease(harness));
     const { id, ...settings } = subnet;
     const changed = {
       ...settings,
       name: 'rack2',
       interface: 'eth7',
-      poolFirst: B,
+      pools: [{ first: B, last: B }],
       gateway: '10.77.0.254' as Ipv4,
       dns: [B],
       domain: 'x',
@@ -120,7 +127,7 @@ test('a subnet follows its settings at the next start, and keeps its leases', ()
       authoritative: false,
     };
     assert.deepEqual(network.putSubnet(changed), { ...changed, id, cidr: parseCidr('10.77.0.0/24') });
-    assert.equal(network.leases().length, 1);
+    assert.equal(leases.all().length, 1);
   }));
 
 test('an interface that got another network serves that one alone', () =>

@@ -100,7 +100,7 @@ test('a password that was sealed with another key is told, and does not come out
     machines.setBmc(machine.id, { driver: 'ipmi', address: '10.0.0.1', port: 623, user: 'u', password: PASSWORD });
     writeFileSync(join(folder, 'data/secret.key'), 'cd'.repeat(32));
     const db = openDb(join(folder, 'data'));
-    const other = openMachines(db, openSecrets(join(folder, 'data')));
+    const other = openMachines(db, openSecrets(join(folder, 'data')), () => undefined);
     assert.throws(() => other.bmc(machine.id), /secret\.key/);
     db.close();
   }));

@@ -1,0 +1,224 @@
+import type { ClientKey, Lease, LeaseState, Subnet } from '../model/network.ts';
+import type { Instant } from '../model/time.ts';
+import type { Ipv4, Mac } from '../wire/address.ts';
+import type { Db } from './db.ts';
+
+type LeaseRow = {
+  subnet_id: number;
+  address: string;
+  client: string | null;
+  mac: string | null;
+  client_id: Buffer | null;
+  uuid: string | null;
+  hostname: string;
+  state: LeaseState;
+  started_at: number;
+  expires_at: number;
+  is_guest: number;
+  giaddr: string | null;
+  relay_information: Buffer | null;
+};
+
+/** What takes a walk over all leases is done once in this time at most, however many ask under load. */
+const SLOW_MS = 1000;
+
+/**
+ * The leases: on disk, and all of them in memory, because each datagram asks for some. Only this file writes the table. When
+ * a transaction that wrote some is rolled back, `reload` brings the memory back to the disk.
+ */
+export type Leases = ReturnType<typeof openLeases>;
+
+export function openLeases(db: Db) {
+  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease');
+  const remove = db.sql.prepare('DELETE FROM lease WHERE subnet_id = ? AND address = ?');
+  const put = db.sql.prepare(`
+    INSERT INTO lease (subnet_id, address, client, mac, client_id, uuid, hostname, state, started_at, expires_at, is_guest, giaddr, relay_information)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (subnet_id, address) DO UPDATE SET client = excluded.client, mac = excluded.mac, client_id = excluded.client_id,
+      uuid = excluded.uuid,      hostname = excluded.hostname, state = excluded.state, started_at = excluded.started_at, expires_at = excluded.expires_at,
+      is_guest = excluded.is_guest, giaddr = excluded.giaddr, relay_information = excluded.relay_information`);
+  const shift = db.sql.prepare('UPDATE lease SET expires_at = expires_at + ?, started_at = started_at + ?');
+
+  const byAddress = new Map<string, Lease>();
+  const byClient = new Map<string, Lease>();
+  const byClientId = new Map<string, Lease>();
+  const byMac = new Map<Mac, Lease>();
+  /** All subnets' leases of an address; two subnets have the same one only when the networks never meet. */
+  const boundAt = new Map<Ipv4, Lease>();
+  /** Strangers' leases that have not been seen to end, and when the first of them will. */
+  const guests = new Map<number, { leases: Set<Lease>; nextEnd: number }>();
+  /** What countIn counted, and what has changed since. */
+  const tallies = new Map<number, { subnet: Subnet; count: number; changes: [Ipv4, number][] }>();
+  const ended = new Map<number, { at: Instant; addresses: Ipv4[] }>();
+  reload();
+  db.onRollback(reload);
+
+  function reload(): void {
+    for (const map of [byAddress, byClient, byClientId, byMac, boundAt, guests, tallies, ended]) map.clear();
+    for (const row of all.iterate()) enter(toLease(row));
+  }
+
+  function enter(lease: Lease): void {
+    byAddress.set(`${lease.subnetId} ${lease.address}`, lease);
+    if (lease.client) byClient.set(`${lease.subnetId} ${lease.client}`, lease);
+    if (lease.mac) byMac.set(lease.mac, lease);
+    if (lease.clientId) byClientId.set(idKey(lease.subnetId, lease.clientId), lease);
+    if (lease.state === 'bound') boundAt.set(lease.address, lease);
+    tallies.get(lease.subnetId)?.changes.push([lease.address, 1]);
+    if (lease.isGuest && lease.state === 'bound') enterGuest(lease);
+  }
+
+  function leave(lease: Lease): void {
+    byAddress.delete(`${lease.subnetId} ${lease.address}`);
+    if (lease.client) forget(byClient, `${lease.subnetId} ${lease.client}`, lease);
+    if (lease.mac) forget(byMac, lease.mac, lease);
+    if (lease.clientId) forget(byClientId, idKey(lease.subnetId, lease.clientId), lease);
+    forget(boundAt, lease.address, lease);
+    tallies.get(lease.subnetId)?.changes.push([lease.address, -1]);
+    guests.get(lease.subnetId)?.leases.delete(lease);
+  }
+
+  function enterGuest(lease: Lease): void {
+    const held = guests.get(lease.subnetId) ?? { leases: new Set<Lease>(), nextEnd: Number.POSITIVE_INFINITY };
+    held.leases.add(lease);
+    held.nextEnd = Math.min(held.nextEnd, lease.expiresAt);
+    guests.set(lease.subnetId, held);
+  }
+
+  return {
+    reload,
+    all: (): Lease[] => [...byAddress.values()],
+    /** The client's own lease on the subnet, in whatever state. */
+    of: (subnetId: number, client: ClientKey): Lease | undefined => byClient.get(`${subnetId} ${client}`),
+    /** The newest lease of a client identifier (option 61), whatever card it came from. */
+    ofClientId: (subnetId: number, clientId: Buffer): Lease | undefined => byClientId.get(idKey(subnetId, clientId)),
+    /** Whether any subnet has a lease, in whatever state, of an Ethernet card. */
+    hasMac: (mac: Mac): boolean => byMac.has(mac),
+    at: (subnetId: number, address: Ipv4): Lease | undefined => byAddress.get(`${subnetId} ${address}`),
+    /** Whose address this is now, to tell who asks for a file without a name of its own. */
+    /** The address that one of these cards has now. */
+    addressOf(macs: readonly Mac[]): Ipv4 | undefined {
+      let newest: Lease | undefined;
+      for (const mac of macs) {
+        const lease = byMac.get(mac);
+        if (lease?.state === 'bound' && lease.expiresAt > (newest?.expiresAt ?? 0)) newest = lease;
+      }
+      return newest?.address;
+    },
+    macAt: (address: Ipv4): Mac | undefined => boundAt.get(address)?.mac,
+    /** How many of the subnet's addresses that satisfy `isIn` have a lease, in whatever state. Counted anew when the subnet is another. */
+    countIn(subnet: Subnet, isIn: (address: Ipv4) => boolean): number {
+      let tally = tallies.get(subnet.id);
+      if (tally?.subnet !== subnet) {
+        tally = { subnet, count: 0, changes: [] };
+        for (const lease of byAddress.values()) if (lease.subnetId === subnet.id && isIn(lease.address)) tally.count++;
+        tallies.set(subnet.id, tally);
+      }
+      for (const [address, by] of tally.changes) if (isIn(address)) tally.count += by;
+      tally.changes = [];
+      return tally.count;
+    },
+
+    /** How many addresses strangers hold. */
+    guests(subnetId: number, now: Instant): number {
+      const held = guests.get(subnetId);
+      if (!held) return 0;
+      if (now >= held.nextEnd) {
+        held.nextEnd = Number.POSITIVE_INFINITY;
+        for (const lease of held.leases)
+          if (lease.expiresAt <= now) held.leases.delete(lease);
+          else held.nextEnd = Math.min(held.nextEnd, lease.expiresAt);
+      }
+      return held.leases.size;
+    },
+
+    /** Addresses whose lease has ended, the longest ended first; at most a second old. */
+    ended(subnetId: number, now: Instant): readonly Ipv4[] {
+      const present = ended.get(subnetId);
+      if (present && Math.abs(now - present.at) < SLOW_MS) return present.addresses;
+      const leases = [...byAddress.values()].filter(
+        (lease) => lease.subnetId === subnetId && (lease.state === 'released' || lease.expiresAt <= now),
+      );
+      leases.sort((a, b) => a.expiresAt - b.expiresAt);
+      const addresses = leases.map((lease) => lease.address);
+      ended.set(subnetId, { at: now, addresses });
+      return addresses;
+    },
+
+    /** Write a lease. A client that held another address of the subnet gives that one up. */
+    put(lease: Lease): void {
+      const before = lease.client && byClient.get(`${lease.subnetId} ${lease.client}`);
+      if (before && before.address !== lease.address) {
+        remove.run(before.subnetId, before.address);
+        leave(before);
+      }
+      put.run(
+        lease.subnetId,
+        lease.address,
+        lease.client ?? null,
+        lease.mac ?? null,
+        lease.clientId ?? null,
+        lease.uuid ?? null,
+        lease.hostname,
+        lease.state,
+        lease.startedAt,
+        lease.expiresAt,
+        lease.isGuest ? 1 : 0,
+        lease.giaddr ?? null,
+        lease.relayInformation ?? null,
+      );
+      const holder = byAddress.get(`${lease.subnetId} ${lease.address}`);
+      if (holder) leave(holder);
+      enter(lease);
+    },
+
+    remove(lease: Lease): void {
+      remove.run(lease.subnetId, lease.address);
+      leave(lease);
+    },
+
+    /** The clock was set: each lease keeps the time that it had left. */
+    shift(ms: number): void {
+      shift.run(ms, ms);
+      reload();
+    },
+
+    /** Forget leases that ended before `before`, at most `most` of them; says how many. */
+    dropEnded(before: Instant, most: number): number {
+      const old: Lease[] = [];
+      for (const lease of byAddress.values()) {
+        if (old.length >= most) break;
+        if (lease.expiresAt < before) old.push(lease);
+      }
+      for (const lease of old) {
+        remove.run(lease.subnetId, lease.address);
+        leave(lease);
+      }
+      return old.length;
+    },
+  };
+}
+
+const idKey = (subnetId: number, clientId: Buffer): string => `${subnetId} ${clientId.toString('latin1')}`;
+
+function forget<K>(map: Map<K, Lease>, key: K, lease: Lease): void {
+  if (map.get(key) === lease) map.delete(key);
+}
+
+function toLease(row: LeaseRow): Lease {
+  return {
+    subnetId: row.subnet_id,
+    address: row.address as Ipv4,
+    ...(row.client !== null ? { client: row.client as ClientKey } : {}),
+    ...(row.mac !== null ? { mac: row.mac as Mac } : {}),
+    ...(row.client_id !== null ? { clientId: row.client_id } : {}),
+    ...(row.uuid !== null ? { uuid: row.uuid } : {}),
+    hostname: row.hostname,
+    state: row.state,
+    startedAt: row.started_at as Instant,
+    expiresAt: row.expires_at as Instant,
+    isGuest: row.is_guest === 1,
+    ...(row.giaddr !== null ? { giaddr: row.giaddr as Ipv4 } : {}),
+    ...(row.relay_information !== null ? { relayInformation: row.relay_information } : {}),
+  };
+}
