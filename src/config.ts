@@ -1,22 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import {
-  type Cidr,
-  cidrContains,
-  cidrFirstHost,
-  cidrLastHost,
-  type Ipv4,
-  ipv4FromNumber,
-  ipv4ToNumber,
-  isIpv4,
-  parseCidr,
-} from './wire/address.ts';
+import type { Pool } from './model/network.ts';
+import { type Cidr, cidrContains, type Ipv4, ipv4ToNumber, isIpv4, parseCidr } from './wire/address.ts';
 
 /** The flags of `firstlight serve`, as the command line gives them. */
 export type ServeFlags = {
   interface?: string[];
   range?: string[];
+  relay?: string[];
   namespace?: string;
   data?: string;
   assets?: string;
@@ -37,8 +29,8 @@ export type ServeFlags = {
   proxy?: boolean;
 };
 
-/** One served wire: the interface, our address on it and the addresses it may give out. */
-export type ServedSubnet = { interface: string; cidr: Cidr; poolFirst: Ipv4; poolLast: Ipv4 };
+/** One served wire: the interface and our address on it; the pool and the relays only where flags name some. */
+export type ServedSubnet = { interface: string; cidr: Cidr; pool?: Pool; relays: Ipv4[] };
 
 export type Config = {
   subnets: ServedSubnet[];
@@ -51,10 +43,13 @@ export type Config = {
   api: { host: string; port: number };
   acceptAutomatically: boolean;
   unknownBoots: 'scout' | 'local';
+  /** Beside a DHCP server that is not ours: boot data only. */
+  proxy: boolean;
+  /** What flags say of the subnets; what they do not say stays as it is in the store. */
   gateway?: Ipv4;
-  dns: Ipv4[];
-  domain: string;
-  leaseSeconds: number;
+  dns?: Ipv4[];
+  domain?: string;
+  leaseSeconds?: number;
   mirrorUpstream?: string;
   securityUpstream?: string;
   user: string;
@@ -78,8 +73,6 @@ const DEFAULT_API = '127.0.0.1:7070';
 const LONGEST_LEASE = 365 * 24 * 3600;
 /** Labels of RFC 1123: anything else cannot be written into options 15 and 119, and every answer with them would fail. */
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
-/** The largest pool that is made without being asked for one. */
-const DEFAULT_POOL = 200;
 
 /** Flags to Config. Must run in the namespace whose interfaces are served. Throws ConfigError with every problem. */
 export function readConfig(flags: ServeFlags): Config {
@@ -88,16 +81,13 @@ export function readConfig(flags: ServeFlags): Config {
     if (value === undefined) problems.push(problem);
     return value;
   };
-  if (flags.proxy)
-    problems.push(
-      '--proxy: proxyDHCP beside a foreign DHCP server is not built yet; without it Firstlight is the DHCP server of the wire',
-    );
   const ranges = (flags.range ?? []).map((text) =>
     check(parseRange(text), `--range ${text}: not of the form 10.0.0.100-10.0.0.200`),
   );
   const subnets = servedSubnets(
     flags.interface ?? [],
     ranges.filter((range) => range !== undefined),
+    readRelays(flags.relay ?? [], problems),
     problems,
   );
   if ((flags.interface ?? []).length === 0)
@@ -113,8 +103,11 @@ export function readConfig(flags: ServeFlags): Config {
   if (accept !== 'manual' && accept !== 'automatic') problems.push(`--accept ${accept}: manual or automatic`);
   const unknown = flags.unknown ?? 'scout';
   if (unknown !== 'scout' && unknown !== 'local') problems.push(`--unknown ${unknown}: scout or local`);
-  const leaseSeconds = Number(flags.leaseSeconds ?? 3600);
-  if (!Number.isInteger(leaseSeconds) || leaseSeconds < 120 || leaseSeconds > LONGEST_LEASE)
+  const leaseSeconds = flags.leaseSeconds === undefined ? undefined : Number(flags.leaseSeconds);
+  if (
+    leaseSeconds !== undefined &&
+    (!Number.isInteger(leaseSeconds) || leaseSeconds < 120 || leaseSeconds > LONGEST_LEASE)
+  )
     problems.push(`--lease-seconds ${flags.leaseSeconds}: 120 to ${LONGEST_LEASE}`);
   if (flags.gateway !== undefined && !isIpv4(flags.gateway))
     problems.push(`--gateway ${flags.gateway}: not an IPv4 address`);
@@ -140,9 +133,10 @@ export function readConfig(flags: ServeFlags): Config {
     acceptAutomatically: accept === 'automatic',
     unknownBoots: unknown as 'scout' | 'local',
     ...(flags.gateway !== undefined ? { gateway: flags.gateway as Ipv4 } : {}),
-    dns: (flags.dns ?? []) as Ipv4[],
-    domain: flags.domain ?? '',
-    leaseSeconds,
+    proxy: flags.proxy ?? false,
+    ...(flags.dns !== undefined ? { dns: flags.dns as Ipv4[] } : {}),
+    ...(flags.domain !== undefined ? { domain: flags.domain } : {}),
+    ...(leaseSeconds !== undefined ? { leaseSeconds } : {}),
     ...(flags.mirrorUpstream !== undefined ? { mirrorUpstream: flags.mirrorUpstream.replace(/\/+$/, '') } : {}),
     ...(flags.securityUpstream !== undefined ? { securityUpstream: flags.securityUpstream.replace(/\/+$/, '') } : {}),
     user: flags.user ?? 'firstlight',
@@ -150,9 +144,17 @@ export function readConfig(flags: ServeFlags): Config {
   };
 }
 
-type Range = { first: Ipv4; last: Ipv4 };
+function readRelays(texts: readonly string[], problems: string[]): Ipv4[] {
+  for (const text of texts) if (!isIpv4(text)) problems.push(`--relay ${text}: not an IPv4 address`);
+  return texts.filter((text) => isIpv4(text)) as Ipv4[];
+}
 
-function servedSubnets(names: readonly string[], ranges: readonly Range[], problems: string[]): ServedSubnet[] {
+function servedSubnets(
+  names: readonly string[],
+  ranges: readonly Pool[],
+  relays: readonly Ipv4[],
+  problems: string[],
+): ServedSubnet[] {
   const subnets: ServedSubnet[] = [];
   const unused = new Set(ranges);
   for (const name of new Set(names)) {
@@ -169,23 +171,24 @@ function servedSubnets(names: readonly string[], ranges: readonly Range[], probl
     }
     const range = ranges.find((one) => cidrContains(cidr, one.first) && cidrContains(cidr, one.last));
     if (range) unused.delete(range);
-    const pool = range ?? defaultPool(cidr);
-    subnets.push({ interface: name, cidr, poolFirst: pool.first, poolLast: pool.last });
+    subnets.push({
+      interface: name,
+      cidr,
+      ...(range ? { pool: range } : {}),
+      relays: relays.filter((relay) => cidrContains(cidr, relay)),
+    });
   }
+  for (const relay of relays)
+    if (!subnets.some((subnet) => subnet.relays.includes(relay)))
+      problems.push(
+        `--relay ${relay}: it is on none of the served interfaces' networks; a subnet behind it is made with: firstlight subnets add`,
+      );
   for (const range of unused)
     problems.push(`--range ${range.first}-${range.last}: it is on none of the served interfaces' networks`);
   return subnets;
 }
 
-/** The upper end of the network, at most 200 addresses and at most half of it: static addresses mostly sit at its beginning. */
-function defaultPool(cidr: Cidr): Range {
-  const first = ipv4ToNumber(cidrFirstHost(cidr));
-  const last = ipv4ToNumber(cidrLastHost(cidr));
-  const size = Math.max(1, Math.min(DEFAULT_POOL, Math.floor((last - first + 1) / 2)));
-  return { first: ipv4FromNumber(last - size + 1), last: ipv4FromNumber(last) };
-}
-
-function parseRange(text: string): Range | undefined {
+function parseRange(text: string): Pool | undefined {
   const [first, last, ...rest] = text.split('-');
   if (rest.length > 0 || !isIpv4(first) || !isIpv4(last) || ipv4ToNumber(first) > ipv4ToNumber(last)) return undefined;
   return { first, last };

@@ -167,7 +167,7 @@ export function createExplain(options: ExplainOptions) {
     const request = discover(mac, firmware, arrival);
     const { view } = options.look(request, clock());
     const decision = decideDhcp(request, view);
-    if (decision.kind === 'silent') return { address: 'none', file: '', because: decision.because, boot: undefined };
+    if (decision.kind !== 'reply') return { address: 'none', file: '', because: decision.because, boot: undefined };
     return {
       address: decision.packet.yiaddr,
       file: decision.packet.file,
@@ -206,7 +206,9 @@ function discover(mac: Mac, firmware: Firmware, arrival: Arrival): DhcpRequest {
     mac,
     firmware,
     arrival,
+    door: arrival.isProxy ? 'proxy' : 'server',
     unicast: false,
     source: { address: NO_ADDRESS, port: 68 },
+    serverIds: [arrival.serverAddress],
   };
 }

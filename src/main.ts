@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -9,25 +10,32 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { createApi } from './api/server.ts';
 import { hostAptMirror } from './boot/apt-sources.ts';
 import { createBootHttpServer, formatBytes, type HttpRoute } from './boot/http-server.ts';
 import { LOADERS } from './boot/loaders.ts';
 import { createMirror } from './boot/mirror.ts';
 import { missingLoaders } from './boot/open.ts';
-import { MIRROR_PATH, SECURITY_MIRROR_PATH } from './boot/paths.ts';
+import { MIRROR_PATH, parseBootPath, SECURITY_MIRROR_PATH } from './boot/paths.ts';
 import { openShelf } from './boot/shelf.ts';
 import { createTftpServer, type TftpEvent } from './boot/tftp-server.ts';
-import { type Config, VERSION } from './config.ts';
+import { type Config, type ServedSubnet, VERSION } from './config.ts';
+import { createProber } from './dhcp/probe.ts';
+import { createWatch, type Watch, type WatchChange } from './dhcp/watch.ts';
+import { newSubnet, type Subnet } from './model/network.ts';
 import { wallClock } from './model/time.ts';
 import type { Arrival } from './model/view.ts';
 import { joinParts } from './parts.ts';
 import { dropPrivileges } from './privileges.ts';
-import { lockFile, openServedSockets, type ServedSockets } from './sockets.ts';
+import { openProbeSockets, type ProbeSockets } from './probe-sockets.ts';
+import { lockFile, openServedSockets, type ServedSockets, SocketError } from './sockets.ts';
 import { openDb } from './store/db.ts';
+import type { Network } from './store/network.ts';
 import { openSecrets } from './store/secrets.ts';
 import { openTokens } from './store/tokens.ts';
+import { cidrToText } from './wire/address.ts';
 
 /** A running Firstlight. */
 export type Appliance = { close(): Promise<void> };
@@ -53,8 +61,11 @@ export async function startAppliance(config: Config, log: (line: string) => void
         namespace: config.namespace,
         httpPort: config.httpPort,
         tftpTransfers: TFTP_TRANSFERS,
+        proxy: config.proxy,
       }),
     );
+
+  const probes = sockets.map((one) => openProbes(one, config, log));
 
   const db = openDb(config.data);
   const secrets = openSecrets(config.data);
@@ -79,32 +90,28 @@ export async function startAppliance(config: Config, log: (line: string) => void
   if (!archive) log('no mirror: the host has no Debian apt source; name one with --mirror-upstream');
   const arrivals = sockets.map((one): Arrival => {
     const port = config.httpPort === 80 ? '' : `:${config.httpPort}`;
-    return { interface: one.interface, serverAddress: one.address, url: `http://${one.address}${port}` };
+    return {
+      interface: one.interface,
+      serverAddress: one.address,
+      url: `http://${one.address}${port}`,
+      isProxy: config.proxy,
+    };
   });
+  const own = { addresses: sockets.map((one) => one.address), instance: instanceOf(config.data) };
   const parts = joinParts({
     db,
     secrets,
     library: shelf.library,
     settings: { unknownBoots: config.unknownBoots, acceptAutomatically: config.acceptAutomatically },
     clock,
+    steady: () => performance.now(),
+    instance: own.instance,
     arrivals,
     loadersFolder: config.loaders,
     hasSecurityMirror: securityArchive !== undefined,
   });
-  const { network, jobs, events, runner, files, door, dhcp } = parts;
-  for (const subnet of config.subnets)
-    network.putSubnet({
-      name: subnet.interface,
-      interface: subnet.interface,
-      cidr: subnet.cidr,
-      poolFirst: subnet.poolFirst,
-      poolLast: subnet.poolLast,
-      ...(config.gateway ? { gateway: config.gateway } : {}),
-      dns: config.dns,
-      domain: config.domain,
-      leaseSeconds: config.leaseSeconds,
-      authoritative: true,
-    });
+  const { network, leases, jobs, events, runner, files, door, dhcp } = parts;
+  for (const served of config.subnets) network.putSubnet(subnetToServe(served, config, network));
 
   const routes: HttpRoute[] = [{ prefix: '/run/', handle: door.handle }];
   const mirrors = [
@@ -128,11 +135,23 @@ export async function startAppliance(config: Config, log: (line: string) => void
     return { http, tftp };
   });
 
-  const api = await createApi({ ...parts, tokens, version: VERSION, problems: shelf.problems });
+  let watches: Watch[] = [];
+  const api = await createApi({
+    ...parts,
+    tokens,
+    version: VERSION,
+    problems: shelf.problems,
+    foreignServers: () => watches.flatMap((watch) => watch.list()),
+    interfaces: () => config.subnets.map((one) => ({ name: one.interface, cidr: one.cidr })),
+  });
   await api.listen(config.api);
 
   // Only now is a request answered: everything it could need is there.
-  sockets.forEach((one, index) => void dhcp.serve(one, arrivals[index] as Arrival));
+  watches = sockets.flatMap((one, index) => {
+    const found = probes[index];
+    dhcp.serve(one, arrivals[index] as Arrival, found && createProber({ sockets: found, clock }));
+    return found ? [createWatch({ sockets: found, own, clock, tell: tellForeign })] : [];
+  });
   runner.wake();
   const houseTimer = setInterval(() => jobs.dropExpiredRuns(clock()), HOUSEKEEPING_MS);
   events.emit({
@@ -149,15 +168,28 @@ export async function startAppliance(config: Config, log: (line: string) => void
     );
   for (const arrival of arrivals)
     log(
-      `serves ${arrival.interface}${config.namespace ? ` in namespace ${config.namespace}` : ''}: DHCP, TFTP and ${arrival.url}`,
+      `serves ${arrival.interface}${config.namespace ? ` in namespace ${config.namespace}` : ''}: ${config.proxy ? 'proxyDHCP' : 'DHCP'}, TFTP and ${arrival.url}`,
     );
+  const plain = sockets[0]?.pxe.plainBecause;
+  if (plain) log(`DHCP datagrams are sent and received one by one: ${plain}`);
+  for (const one of sockets) if (one.portTaken) log(`${one.portTaken}; boot clients are answered on port 4011 only`);
   log(`page and API at ${apiUrl}`);
   if (adminToken) log(`admin token, told only this once: ${adminToken}`);
   log('ready');
 
+  function tellForeign({ server, text }: WatchChange): void {
+    events.emit({
+      kind: 'dhcp.server',
+      text,
+      because: server.spoils,
+      data: { address: server.address, serverId: server.serverId, interface: server.interface },
+    });
+  }
+
   function tellTftp(event: TftpEvent): void {
     if (event.kind === 'trouble') return log(`TFTP: ${event.text}`);
-    const mac = network.macAt(event.address);
+    const path = parseBootPath(event.name);
+    const mac = (path && 'mac' in path ? path.mac : undefined) ?? leases.macAt(event.address);
     if (!mac) return;
     const data = { name: event.name, by: 'TFTP' };
     if (event.kind === 'done')
@@ -186,12 +218,59 @@ export async function startAppliance(config: Config, log: (line: string) => void
       }
       await api.close();
       await Promise.all(mirrors.map((mirror) => mirror.close()));
+      for (const watch of watches) watch.close();
+      dhcp.close();
+      for (const one of probes) one?.close();
       for (const one of sockets)
-        for (const socket of [one.dhcp, one.dhcpBroadcast, one.tftp, ...one.tftpTransfers]) socket.close();
+        for (const socket of [one.dhcp, one.dhcpBroadcast, one.pxe, one.pxeBroadcast, one.tftp, ...one.tftpTransfers])
+          socket?.close();
       events.emit({ kind: 'appliance.stopped', text: `Firstlight ${VERSION} stops` });
       db.close();
       closeSync(lock);
     },
+  };
+}
+
+/** What asks the wire about addresses and other servers; without it both go unasked. */
+function openProbes(one: ServedSockets, config: Config, log: (line: string) => void): ProbeSockets | undefined {
+  try {
+    return openProbeSockets({ interface: one.interface, address: one.address, namespace: config.namespace });
+  } catch (error) {
+    if (!(error instanceof SocketError)) throw error;
+    log(`no conflict detection and no look-out for other DHCP servers on ${one.interface}: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** The same at each start, and another one for another folder or host. */
+function instanceOf(folder: string): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9-]/g, '')
+    .slice(0, 30);
+  return `${host}-${createHash('sha256')
+    .update(`${hostname()} ${resolve(folder)}`)
+    .digest('hex')
+    .slice(0, 8)}`;
+}
+
+/** The subnet of a served interface: as it is in the store, or as usual, with what the flags say. */
+function subnetToServe(served: ServedSubnet, config: Config, network: Network): Omit<Subnet, 'id'> {
+  const present = network.subnets().find((one) => cidrToText(one.cidr) === cidrToText(served.cidr));
+  // a subnet of that name elsewhere keeps it; one of this interface's earlier networks gives it up, see putSubnet
+  const isTaken = network.subnets().some((one) => one.name === served.interface && one.interface !== served.interface);
+  const name = isTaken ? `${served.interface} ${cidrToText(served.cidr)}` : served.interface;
+  const usual = newSubnet({ name, cidr: served.cidr });
+  return {
+    ...usual,
+    ...present,
+    interface: served.interface,
+    cidr: served.cidr,
+    ...(served.pool ? { pools: [served.pool] } : {}),
+    relays: [...new Set([...(present?.relays ?? []), ...served.relays])],
+    ...(config.gateway ? { gateway: config.gateway } : {}),
+    ...(config.dns ? { dns: config.dns } : {}),
+    ...(config.domain !== undefined ? { domain: config.domain } : {}),
+    ...(config.leaseSeconds !== undefined ? { leaseSeconds: config.leaseSeconds } : {}),
   };
 }
 

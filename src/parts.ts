@@ -8,8 +8,10 @@ import type { Arrival } from './model/view.ts';
 import type { Db } from './store/db.ts';
 import { openHistory } from './store/history.ts';
 import { openJobs } from './store/jobs.ts';
+import { openLeases } from './store/leases.ts';
 import { openMachines } from './store/machines.ts';
 import { openNetwork } from './store/network.ts';
+import { openOptionSettings } from './store/options.ts';
 import type { Secrets } from './store/secrets.ts';
 import { createDiscovery } from './workflow/discovery.ts';
 import { createDoor } from './workflow/door.ts';
@@ -22,6 +24,10 @@ export type Given = {
   library: Shelf['library'];
   settings: { unknownBoots: 'scout' | 'local'; acceptAutomatically: boolean };
   clock: Clock;
+  /** Milliseconds that go on evenly whatever the host's clock is set to. */
+  steady: () => number;
+  /** Who we are among several Firstlights on one wire. */
+  instance: string;
   arrivals: readonly Arrival[];
   loadersFolder: string;
   hasSecurityMirror: boolean;
@@ -36,16 +42,24 @@ export function joinParts({
   library,
   settings,
   clock,
+  steady,
+  instance,
   arrivals,
   loadersFolder,
   hasSecurityMirror,
 }: Given) {
-  const machines = openMachines(db, secrets);
+  const leases = openLeases(db);
+  const machines = openMachines(db, secrets, leases.addressOf);
   const network = openNetwork(db);
   const jobs = openJobs(db);
   const history = openHistory(db);
+  const optionSettings = openOptionSettings(db);
+  machines.onRemoved(() => {
+    network.reload();
+    optionSettings.reload();
+  });
   const events = createEvents(db, history, clock);
-  const kept = { machines, network, jobs, events, settings, clock };
+  const kept = { machines, network, leases, optionSettings, jobs, events, settings, clock };
 
   const runner = createRunner({ machines, jobs, events, clock, acceptAutomatically: settings.acceptAutomatically });
   const workflow = (name: string) => library().workflow(name);
@@ -53,7 +67,14 @@ export function joinParts({
   const steps = { failJob: runner.fail, recordMachine: discovery.record };
   const files = createBootFiles({ ...kept, ...steps, library, loadersFolder, hasSecurityMirror });
   const door = createDoor({ ...kept, runner, discovery, files, library });
-  const dhcp = createDhcpServer({ ...kept, ...steps, db, bootenv: (name) => library().offered(name) });
+  const dhcp = createDhcpServer({
+    ...kept,
+    ...steps,
+    db,
+    steady,
+    instance,
+    bootenv: (name) => library().offered(name),
+  });
   const explain = createExplain({ ...kept, look: dhcp.look, library, files, arrivals, loadersFolder });
   return { ...kept, history, library, runner, discovery, files, door, dhcp, explain, arrivals };
 }

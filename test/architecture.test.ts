@@ -12,12 +12,14 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   store: ['model', 'wire'],
   'config.ts': ['model', 'wire'],
   'privileges.ts': [],
-  'sockets.ts': ['model', 'wire'],
+  'batch-udp.ts': ['wire'],
+  'sockets.ts': ['batch-udp.ts', 'model', 'wire'],
+  'probe-sockets.ts': ['sockets.ts', 'wire'],
   'events.ts': ['store', 'model', 'wire'],
   bmc: ['events.ts', 'store', 'model', 'wire'],
   timeline: ['events.ts', 'store', 'model', 'wire'],
   boot: ['events.ts', 'sockets.ts', 'store', 'model', 'wire'],
-  dhcp: ['boot', 'events.ts', 'sockets.ts', 'store', 'model', 'wire'],
+  dhcp: ['boot', 'events.ts', 'batch-udp.ts', 'sockets.ts', 'probe-sockets.ts', 'store', 'model', 'wire'],
   workflow: ['bmc', 'boot', 'events.ts', 'store', 'model', 'wire'],
   'explain.ts': ['boot', 'dhcp', 'timeline', 'events.ts', 'store', 'model', 'wire'],
   api: [
@@ -46,6 +48,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     'config.ts',
     'privileges.ts',
     'sockets.ts',
+    'probe-sockets.ts',
     'events.ts',
     'store',
     'model',
@@ -66,7 +69,7 @@ const ALSO: readonly [string, string][] = [
 const PURE: readonly RegExp[] = [
   /^(wire|model)\//,
   /^boot\/(decide|loaders|paths|file|render|script|context)\.ts$/,
-  /^dhcp\/(decide|lease|reply|target|boot|view)\.ts$/,
+  /^dhcp\/((decide|proxy|request|wire|lease|reply|target|boot|view|foreign)\.ts|import\/)/,
   /^workflow\/(plan|advance)\.ts$/,
   /^timeline\/stage\.ts$/,
 ];

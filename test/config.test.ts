@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ConfigError, PROJECT_FOLDER, readConfig, type ServeFlags, VERSION } from '../src/config.ts';
+import { defaultPool } from '../src/model/network.ts';
 import { cidrContains, cidrFirstHost, cidrLastHost, ipv4ToNumber, parseCidr } from '../src/wire/address.ts';
 
 /** An interface of this computer with room for clients; without one, what needs one is skipped. */
@@ -33,7 +34,7 @@ const WRONG: [ServeFlags, RegExp][] = [
     { range: ['203.0.113.1-203.0.113.9'] },
     /^--range 203\.0\.113\.1-203\.0\.113\.9: it is on none of the served interfaces' networks$/,
   ],
-  [{ proxy: true }, /^--proxy: proxyDHCP .* is not built yet/],
+  [{ relay: ['10.0.0'] }, /^--relay 10.0.0: not an IPv4 address/],
   [{ httpPort: '0' }, /^--http-port 0: not a port$/],
   [{ httpPort: '65536' }, /^--http-port 65536: not a port$/],
   [{ httpPort: 'x' }, /^--http-port x: not a port$/],
@@ -64,9 +65,10 @@ test('every problem is said at once', () => {
   const all: ServeFlags = {};
   for (const [flags] of WRONG) Object.assign(all, flags);
   all.range = ['10.0.0.9', '203.0.113.1-203.0.113.9'];
+  all.relay = ['203.0.113.9'];
   const problems = problemsOf(all);
   const flags = [
-    '--proxy',
+    '--relay 203',
     '--range 10.0.0.9',
     '--range 203',
     '--interface',
@@ -104,8 +106,10 @@ test('without other flags all has its default', needsInterface, () => {
   const [subnet] = config.subnets;
   assert.ok(subnet);
   assert.deepEqual([subnet.interface, subnet.cidr.address], [name, cidr.address]);
-  const [first, last] = [ipv4ToNumber(subnet.poolFirst), ipv4ToNumber(subnet.poolLast)];
-  assert.equal(subnet.poolLast, cidrLastHost(cidr));
+  assert.deepEqual([subnet.pool, subnet.relays], [undefined, []]);
+  const pool = defaultPool(cidr);
+  const [first, last] = [ipv4ToNumber(pool.first), ipv4ToNumber(pool.last)];
+  assert.equal(pool.last, cidrLastHost(cidr));
   assert.ok(first <= last && last - first < 200 && first > ipv4ToNumber(cidrFirstHost(cidr)));
   const { subnets: _, ...rest } = config;
   const data = join(PROJECT_FOLDER, 'data');
@@ -118,9 +122,7 @@ test('without other flags all has its default', needsInterface, () => {
     api: { host: '127.0.0.1', port: 7070 },
     acceptAutomatically: false,
     unknownBoots: 'scout',
-    dns: [],
-    domain: '',
-    leaseSeconds: 3600,
+    proxy: false,
     user: 'firstlight',
   });
 });
@@ -144,7 +146,7 @@ test('flags become what they say', needsInterface, () => {
     mirrorUpstream: 'http://deb.example/debian//',
     user: 'nobody',
   });
-  assert.deepEqual([config.subnets[0]?.poolFirst, config.subnets[0]?.poolLast], [from, to]);
+  assert.deepEqual(config.subnets[0]?.pool, { first: from, last: to });
   assert.ok(cidrContains(cidr, from));
   assert.deepEqual(
     [

@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto';
-import type { RemoteInfo } from 'node:dgram';
-import { EventEmitter } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import koffi from 'koffi';
 import { createApi } from '../src/api/server.ts';
+import type { BatchDatagram, BatchUdp } from '../src/batch-udp.ts';
 import { createBootHttpServer } from '../src/boot/http-server.ts';
 import { assetPaths, type Library, openLibrary } from '../src/boot/library.ts';
 import { LOADERS } from '../src/boot/loaders.ts';
 import type { OpenedFile } from '../src/boot/open.ts';
-import { understandDhcp } from '../src/dhcp/server.ts';
-import type { DhcpRequest } from '../src/dhcp/view.ts';
+import { understandDhcp } from '../src/dhcp/request.ts';
+import type { DhcpSockets } from '../src/dhcp/server.ts';
+import type { DhcpRequest, Door } from '../src/dhcp/view.ts';
 import type { Event } from '../src/model/event.ts';
 import type { Machine, MachineState } from '../src/model/machine.ts';
 import type { Subnet } from '../src/model/network.ts';
@@ -20,7 +20,6 @@ import type { Instant } from '../src/model/time.ts';
 import type { Arrival } from '../src/model/view.ts';
 import type { Job } from '../src/model/workflow.ts';
 import { joinParts } from '../src/parts.ts';
-import type { ServedSockets } from '../src/sockets.ts';
 import { openAssets } from '../src/store/assets.ts';
 import { loadContent } from '../src/store/content.ts';
 import { openDb } from '../src/store/db.ts';
@@ -51,7 +50,7 @@ export type Options = {
 /** The parts of an appliance as main.ts joins them, without its sockets, in a folder of its own and with a clock that tests move. */
 export async function startHarness(options: Options = {}) {
   const folder = options.folder ?? mkdtempSync(join(PLACE, 'firstlight-'));
-  const time = { now: Date.UTC(2026, 0, 1, 12) as Instant };
+  const time = { now: Date.UTC(2026, 0, 1, 12) as Instant, steady: 0 };
   const clock = (): Instant => time.now;
   const db = openDb(join(folder, 'data'));
   db.sql.pragma('synchronous = OFF'); // no test cuts the power
@@ -68,6 +67,8 @@ export async function startHarness(options: Options = {}) {
       acceptAutomatically: options.acceptAutomatically ?? false,
     },
     clock,
+    steady: () => time.steady,
+    instance: 'test',
     arrivals: [ARRIVAL],
     loadersFolder,
     hasSecurityMirror: true,
@@ -79,12 +80,15 @@ export async function startHarness(options: Options = {}) {
     name: 'rack1',
     interface: 'rack1',
     cidr: parseCidr('10.77.0.1/24'),
-    poolFirst: '10.77.0.100' as Ipv4,
-    poolLast: '10.77.0.109' as Ipv4,
+    sharedNetwork: '',
+    pools: [{ first: '10.77.0.100' as Ipv4, last: '10.77.0.109' as Ipv4 }],
     dns: [],
     domain: '',
     leaseSeconds: 3600,
     authoritative: true,
+    relays: [],
+    conflictDetection: false,
+    loaders: {},
     ...options.subnet,
   });
 
@@ -107,6 +111,12 @@ export async function startHarness(options: Options = {}) {
     loadersFolder,
     /** Let time pass. */
     pass: (ms: number): void => {
+      time.now = (time.now + ms) as Instant;
+      time.steady += ms;
+    },
+
+    /** Somebody sets the clock of the host. */
+    setClock: (ms: number): void => {
       time.now = (time.now + ms) as Instant;
     },
 
@@ -143,11 +153,16 @@ export async function startHarness(options: Options = {}) {
       return wire.exchange(bytes, ask, onSend);
     },
 
+    /** Datagrams that are all there before the server has its turn, as from recvmmsg; what it answers is nobody's. */
+    hear: (packets: readonly Buffer[]): void =>
+      wire.sockets.dhcpBroadcast.hear(packets.map((bytes) => ({ bytes, address: '0.0.0.0' as Ipv4, port: 68 }))),
+
     /** A request as the rim understands it. */
     understand: (ask: Ask): DhcpRequest =>
       understandDhcp({
         bytes: buildRequest(ask),
         arrival: ARRIVAL,
+        door: ask.door ?? 'server',
         unicast: ask.unicast ?? false,
         from: { address: ask.source ?? '0.0.0.0', port: 68 },
       }) as DhcpRequest,
@@ -192,6 +207,7 @@ export async function startHarness(options: Options = {}) {
     /** Stop everything; the folder stays when it is to be opened again. */
     async close(keep: 'keep' | 'remove' = 'remove'): Promise<void> {
       runner.stop();
+      dhcp.close();
       for (const close of closers.reverse()) await close();
       db.close();
       if (keep === 'remove') rmSync(folder, { recursive: true });
@@ -250,6 +266,7 @@ export type Ask = {
   relay?: Ipv4 | undefined;
   wants?: number[];
   unicast?: boolean;
+  door?: Door;
   source?: Ipv4 | undefined;
   options?: [number, Buffer][];
 };
@@ -300,20 +317,29 @@ export function buildRequest(ask: Ask): Buffer {
   }).bytes;
 }
 
-/** A pair of DHCP sockets that lead nowhere: a datagram is handed in, and what is sent comes out. */
+/** DHCP sockets that lead nowhere: a datagram is handed in, and what is sent comes out. */
 function fakeWire() {
   let sent: ((bytes: Buffer) => void) | undefined;
-  const socket = (): EventEmitter & { send: unknown } =>
-    Object.assign(new EventEmitter(), {
-      send: (bytes: Buffer, _port: number, _address: string, done: (error: null) => void) => {
-        sent?.(bytes);
-        done(null);
+  type FakeSocket = BatchUdp & { hear(batch: BatchDatagram[]): void };
+  const socket = (): FakeSocket => {
+    let listener: ((batch: BatchDatagram[]) => void) | undefined;
+    return {
+      hear: (batch) => listener?.(batch),
+      listen: (wanted) => {
+        listener = wanted;
       },
-    });
-  const dhcp = socket();
-  const dhcpBroadcast = socket();
+      send: (batch) => {
+        for (const { bytes } of batch) sent?.(bytes);
+        return { sent: batch.length, waiting: 0, failed: [] };
+      },
+      onError: () => undefined,
+      close: () => undefined,
+      plainBecause: undefined,
+    };
+  };
+  const sockets = { dhcp: socket(), dhcpBroadcast: socket(), pxe: socket(), pxeBroadcast: socket() };
   return {
-    sockets: { interface: 'rack1', address: SERVER, dhcp, dhcpBroadcast } as unknown as ServedSockets,
+    sockets: sockets satisfies DhcpSockets as Record<keyof DhcpSockets, FakeSocket>,
     async exchange(bytes: Buffer, ask?: Ask, onSend?: (reply: DhcpPacket) => void): Promise<DhcpPacket | undefined> {
       let reply: DhcpPacket | undefined;
       let failure: unknown;
@@ -325,8 +351,15 @@ function fakeWire() {
           failure = error; // the server would take it for a fault of its own
         }
       };
-      const from = { address: ask?.source ?? '0.0.0.0', port: 68, family: 'IPv4', size: bytes.length } as RemoteInfo;
-      (ask?.unicast ? dhcp : dhcpBroadcast).emit('message', bytes, from);
+      const isPxe = ask?.door === 'boot-server';
+      const socket = ask?.unicast
+        ? isPxe
+          ? sockets.pxe
+          : sockets.dhcp
+        : isPxe
+          ? sockets.pxeBroadcast
+          : sockets.dhcpBroadcast;
+      socket.hear([{ bytes, address: (ask?.source ?? '0.0.0.0') as Ipv4, port: 68 }]);
       await new Promise((resolve) => setImmediate(resolve)); // the server answers in one of its own, made before this one
       if (failure) throw failure;
       return reply;

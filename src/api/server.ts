@@ -1,6 +1,9 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Library } from '../boot/library.ts';
+import type { OptionLevels } from '../dhcp/options.ts';
+import type { DhcpCounts } from '../dhcp/server.ts';
+import type { WatchedServer } from '../dhcp/watch.ts';
 import type { Events } from '../events.ts';
 import type { Explain } from '../explain.ts';
 import { AppError } from '../model/errors.ts';
@@ -8,9 +11,12 @@ import type { Clock } from '../model/time.ts';
 import type { Arrival } from '../model/view.ts';
 import type { History } from '../store/history.ts';
 import type { Jobs } from '../store/jobs.ts';
+import type { Leases } from '../store/leases.ts';
 import type { Machines } from '../store/machines.ts';
 import type { Network } from '../store/network.ts';
+import type { OptionSettings } from '../store/options.ts';
 import type { Tokens } from '../store/tokens.ts';
+import type { Cidr } from '../wire/address.ts';
 import { WireError } from '../wire/bytes.ts';
 import type { Discovery } from '../workflow/discovery.ts';
 import type { Runner } from '../workflow/runner.ts';
@@ -23,6 +29,14 @@ import { addPage } from './page.ts';
 export type ApiOptions = {
   machines: Machines;
   network: Network;
+  leases: Leases;
+  optionSettings: OptionSettings;
+  /** The running DHCP server: what it counts, and how it reads the options that people set. */
+  dhcp: { counts: DhcpCounts; levels: OptionLevels };
+  /** Other DHCP servers on the served wires, as the watch has seen them. */
+  foreignServers?: () => readonly WatchedServer[];
+  /** The interfaces that a subnet can be made from; without it those that Node sees. */
+  interfaces?: () => readonly { name: string; cidr: Cidr }[];
   jobs: Jobs;
   history: History;
   events: Events;

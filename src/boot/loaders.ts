@@ -24,10 +24,21 @@ export const LOADERS: readonly Loader[] = [
 /** The file with which a UEFI machine is sent to its own disk: it is answered with an error at once, on purpose. */
 export const LOCAL_BOOT_FILE = 'local-boot.efi';
 
-/** The loader for this firmware; undefined when there is none for it. */
-export function chooseLoader(firmware: Firmware): Loader | undefined {
-  return LOADERS.find((loader) => loader.mode === firmware.mode && loader.cpu === firmware.cpu);
+/** The loader for this firmware; undefined when there is none for it. `wanted`: files to be preferred, the first that fits. */
+export function chooseLoader(firmware: Firmware, wanted: readonly WantedLoader[] = []): Loader | undefined {
+  const fitting = LOADERS.filter((loader) => loader.mode === firmware.mode && loader.cpu === firmware.cpu);
+  for (const { file, why } of wanted) {
+    const loader = fitting.find((one) => one.file === file);
+    if (loader) return { ...loader, why };
+  }
+  return fitting[0];
 }
+
+/** A loader that somebody chose, and who. */
+export type WantedLoader = { file: string | undefined; why: string };
+
+/** How a firmware is called where loaders are chosen for it: `uefi-x64`. */
+export const firmwareKey = (firmware: Firmware): string => `${firmware.mode}-${firmware.cpu}`;
 
 /** Whether this is the name of a loader that we serve. */
 export function isLoaderFile(name: string): boolean {

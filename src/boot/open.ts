@@ -8,6 +8,7 @@ import { describeReasons, type Reason } from '../model/reason.ts';
 import { after, type Clock } from '../model/time.ts';
 import type { Arrival, BootView } from '../model/view.ts';
 import type { Jobs } from '../store/jobs.ts';
+import type { Leases } from '../store/leases.ts';
 import type { Machines } from '../store/machines.ts';
 import type { Network } from '../store/network.ts';
 import { bootView } from '../store/views.ts';
@@ -24,6 +25,7 @@ import { renderRefusal, renderScript } from './script.ts';
 export type BootFilesOptions = {
   machines: Machines;
   network: Network;
+  leases: Leases;
   jobs: Jobs;
   events: Events;
   library: () => Library;
@@ -63,15 +65,15 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 /** The one door to every file a machine can ask for by TFTP or HTTP: parse, look, decide, commit, open. */
 export function createBootFiles(options: BootFilesOptions) {
-  const { machines, network, jobs, events, settings, clock } = options;
+  const { machines, network, leases, jobs, events, settings, clock } = options;
 
   async function open(request: FileRequest): Promise<OpenedFile> {
     const path = parseBootPath(request.name);
     if (!path) {
       const because = [{ rule: 'no-such-name', text: `${JSON.stringify(request.name)} is not a name of ours` }];
-      return refuse(request, network.macAt(request.from), 'not-found', because);
+      return refuse(request, leases.macAt(request.from), 'not-found', because);
     }
-    const mac = path.mac ?? network.macAt(request.from);
+    const mac = path.mac ?? leases.macAt(request.from);
     if (!mac) {
       const because = [
         { rule: 'unknown-sender', text: `${request.from} has no lease here, so nobody can tell which machine asks` },
@@ -180,13 +182,15 @@ export function createBootFiles(options: BootFilesOptions) {
 
   /** The facts of one machine for a template. */
   function contextOf(mac: Mac, arrival: Arrival, view: BootView): ContextParts {
-    const subnet = network.subnets().find((one) => one.interface === arrival.interface);
+    const address = view.machine?.address;
+    const subnet =
+      (address && network.subnetOf(address)) ?? network.subnets().find((one) => one.interface === arrival.interface);
     return {
       mac,
       machine: view.machine,
       arrival,
       subnet,
-      address: view.machine?.address,
+      address,
       hasSecurityMirror: options.hasSecurityMirror,
     };
   }

@@ -1,7 +1,9 @@
 import type { BootDecision } from '../boot/decide.ts';
-import { chooseLoader, LOCAL_BOOT_FILE } from '../boot/loaders.ts';
+import { chooseLoader, firmwareKey, LOCAL_BOOT_FILE, type WantedLoader } from '../boot/loaders.ts';
 import { bootUrl, formatBootPath } from '../boot/paths.ts';
 import type { Firmware } from '../model/firmware.ts';
+import type { Machine, PxeStyle } from '../model/machine.ts';
+import type { Subnet } from '../model/network.ts';
 import type { Reason } from '../model/reason.ts';
 import type { Arrival } from '../model/view.ts';
 import type { Mac } from '../wire/address.ts';
@@ -9,27 +11,28 @@ import { setOption } from '../wire/dhcp-options.ts';
 import { discoveryControl, encodePxe } from '../wire/pxe.ts';
 
 /** What a reply tells a boot client: the file (header field and option 67) and the options that make it believe it. */
-export type BootAnswer = { file?: string; options: Map<number, Buffer>; because: Reason };
+export type BootAnswer = {
+  file?: string;
+  /** Not in option 67: some firmware is confused by it (boot-protocols 2.6 Q4). */
+  isHeaderOnly?: boolean;
+  options: Map<number, Buffer>;
+  because: Reason;
+};
 
 /**
  * How to tell this firmware what was decided. The offer modes are those of boot-protocols 2.4: A (PXE), H (HTTP boot), and
  * for iPXE a script's URL with the two options that spare its three seconds of waiting for a proxy.
  */
-export function answerBoot(firmware: Firmware, decision: BootDecision, mac: Mac, arrival: Arrival): BootAnswer {
+export function answerBoot(asked: BootQuestion): BootAnswer {
+  const { firmware, decision, mac, arrival, style } = asked;
   if (firmware.stage === 'ipxe') return answerIpxe(mac, arrival);
   if (firmware.mode === 'unknown')
-    return {
-      options: new Map(),
-      because: { rule: 'unknown-architecture', text: `no boot data: ${firmware.name} is not known here` },
-    };
+    return nothing('unknown-architecture', `no boot data: ${firmware.name} is not known here`);
+  if (style === 'none') return nothing('style-none', 'no boot data: its PXE style is none');
   if (decision.kind === 'local') return answerLocal(firmware, mac, arrival);
 
-  const loader = chooseLoader(firmware);
-  if (!loader)
-    return {
-      options: new Map(),
-      because: { rule: 'no-loader', text: `no boot data: there is no loader for ${firmware.name}` },
-    };
+  const loader = chooseLoader(firmware, asked.wanted);
+  if (!loader) return nothing('no-loader', `no boot data: there is no loader for ${firmware.name}`);
   const path = { kind: 'loader', mac, file: loader.file } as const;
   const because = {
     rule: 'loader',
@@ -37,14 +40,54 @@ export function answerBoot(firmware: Firmware, decision: BootDecision, mac: Mac,
     ref: 'boot/loaders.ts',
   };
   if (firmware.transport === 'http') return { file: bootUrl(arrival.url, path), options: httpOptions(), because };
-  return { file: formatBootPath(path), options: pxeOptions(), because };
+  const file = formatBootPath(path);
+  if (style === 'plain') return { file, options: new Map(), because };
+  if (style === 'header') return { file, isHeaderOnly: true, options: pxeOptions(), because };
+  if (style === 'binl') return answerBinl();
+  return { file, options: pxeOptions(), because };
+}
+
+/** The loaders that are chosen for a machine and for its subnet. */
+export function wantedLoaders(
+  firmware: Firmware,
+  machine: Machine | undefined,
+  subnet: Subnet | undefined,
+): WantedLoader[] {
+  const ofMachine = machine?.params.loader;
+  return [
+    { file: typeof ofMachine === 'string' ? ofMachine : undefined, why: `chosen for ${machine?.name}` },
+    { file: subnet?.loaders[firmwareKey(firmware)], why: `chosen for subnet ${subnet?.name}` },
+  ];
+}
+
+/** What an answer to a boot client depends on. */
+export type BootQuestion = {
+  firmware: Firmware;
+  decision: BootDecision;
+  mac: Mac;
+  arrival: Arrival;
+  /** Loaders that somebody chose for the machine or its subnet, the more particular first. */
+  wanted: readonly WantedLoader[];
+  style: PxeStyle;
+};
+
+function nothing(rule: string, text: string): BootAnswer {
+  return { options: new Map(), because: { rule, text } };
+}
+
+/** Mode C of boot-protocols 2.4: 60 without 43 sends the firmware to our port 4011, where it is told the file. */
+function answerBinl(): BootAnswer {
+  const options = new Map<number, Buffer>();
+  setOption(options, 'vendorClass', 'PXEClient');
+  return { options, because: { rule: 'style-binl', text: 'sent to port 4011 for its file: its PXE style is binl' } };
 }
 
 function answerIpxe(mac: Mac, arrival: Arrival): BootAnswer {
   const options = new Map<number, Buffer>();
   // with option 60 and 175.176 iPXE does not wait for a proxyDHCP server: 0.01 s instead of 3.05 s (boot-protocols 0.6)
   setOption(options, 'vendorClass', 'PXEClient');
-  setOption(options, 'ipxe', { skipProxyDhcp: true, features: [] });
+  // beside a foreign server the priority has our file win over its own (iPXE core/settings.c)
+  setOption(options, 'ipxe', { ...(arrival.isProxy ? { priority: 1 } : {}), skipProxyDhcp: true, features: [] });
   const file = bootUrl(arrival.url, { kind: 'script', mac });
   return { file, options, because: { rule: 'ipxe', text: 'iPXE gets the script of this machine', ref: file } };
 }

@@ -2,6 +2,7 @@ import type { Subnet } from '../model/network.ts';
 import { cidrBroadcast, cidrNetmask, type Ipv4 } from '../wire/address.ts';
 import { getOption, optionCode, setOption } from '../wire/dhcp-options.ts';
 import type { DhcpPacket } from '../wire/dhcp-packet.ts';
+import { withDefaultRoute } from '../wire/dhcp-shapes.ts';
 import type { BootAnswer } from './boot.ts';
 import { type DhcpRequest, NO_ADDRESS } from './view.ts';
 
@@ -11,8 +12,19 @@ export type ReplyParts = {
   yiaddr: Ipv4;
   subnet: Subnet;
   hostname?: string | undefined;
+  /** What people set for this client, by code. */
+  options: ReadonlyMap<number, { bytes: Buffer; force: boolean }>;
   boot?: BootAnswer | undefined;
 };
+
+/** Sent to everybody: 3 and 6. */
+const ALWAYS = [optionCode('routers'), optionCode('dnsServers')];
+/** What makes a machine boot is our decision; for an operating system these mean what people say. */
+const BOOT_CODES: ReadonlySet<number> = new Set(
+  (['vendorClass', 'vendorEncapsulated', 'tftpServerName', 'bootFileName', 'clientMachineId', 'ipxe'] as const).map(
+    optionCode,
+  ),
+);
 
 /** The largest lengths of the header's `file`: a longer name goes into option 67 alone. */
 const FILE_FIELD_CHARACTERS = 127;
@@ -27,21 +39,38 @@ export function composeReply(request: DhcpRequest, parts: ReplyParts): DhcpPacke
   const { options } = reply;
   reply.yiaddr = yiaddr;
   reply.ciaddr = parts.type === 'ack' ? request.packet.ciaddr : NO_ADDRESS; // RFC 2131 4.3.1 table 3
+  // an INFORM that does not say where it is: only a broadcast of its relay reaches it (RFC 1542 4.1.2)
+  if (request.relay && yiaddr === NO_ADDRESS && reply.ciaddr === NO_ADDRESS) reply.broadcast = true;
   if (yiaddr !== NO_ADDRESS) {
     setOption(options, 'leaseSeconds', subnet.leaseSeconds);
     setOption(options, 'renewalSeconds', Math.floor(subnet.leaseSeconds * 0.5)); // RFC 2131 4.4.5
     setOption(options, 'rebindingSeconds', Math.floor(subnet.leaseSeconds * 0.875));
   }
   setOption(options, 'subnetMask', cidrNetmask(subnet.cidr));
-  if (subnet.gateway) setOption(options, 'routers', [subnet.gateway]);
-  if (subnet.dns.length > 0) setOption(options, 'dnsServers', subnet.dns);
-
   const offered = networkOptions(subnet, parts.hostname);
-  for (const code of getOption(request.packet, 'parameterRequestList') ?? []) {
+  for (const [code, { bytes }] of parts.options) if (!(boot && BOOT_CODES.has(code))) offered.set(code, bytes);
+  addDefaultRoute(offered);
+  const put = (code: number): void => {
     const value = offered.get(code);
     if (value && !options.has(code)) options.set(code, value);
-  }
+  };
+  for (const code of ALWAYS) put(code);
+  const wanted = getOption(request.packet, 'parameterRequestList');
+  // who does not say what it wants gets all that there is for it
+  for (const code of wanted ?? parts.options.keys()) put(code);
+  for (const [code, { force }] of parts.options) if (force) put(code);
   if (boot) addBoot(reply, request, boot);
+  // RFC 3011 2: a client that selects its subnet throws away what does not repeat that
+  const selected = request.packet.options.get(optionCode('subnetSelection'));
+  if (selected) options.set(optionCode('subnetSelection'), selected);
+  addEchoes(reply, request);
+  return reply;
+}
+
+/** An answer that names a file and no address: proxyDHCP and port 4011. */
+export function composeBootReply(request: DhcpRequest, type: 'offer' | 'ack', boot: BootAnswer): DhcpPacket {
+  const reply = composeHeader(request, type);
+  addBoot(reply, request, boot);
   addEchoes(reply, request);
   return reply;
 }
@@ -58,10 +87,10 @@ export function composeNak(request: DhcpRequest, message: string): DhcpPacket {
 }
 
 function composeHeader(request: DhcpRequest, type: 'offer' | 'ack' | 'nak'): DhcpPacket {
-  const { packet, arrival } = request;
+  const { packet, arrival, serverIds } = request;
   const options = new Map<number, Buffer>();
   setOption(options, 'messageType', type);
-  setOption(options, 'serverId', arrival.serverAddress);
+  setOption(options, 'serverId', serverIds[0]);
   return {
     op: 'reply',
     htype: packet.htype,
@@ -74,15 +103,17 @@ function composeHeader(request: DhcpRequest, type: 'offer' | 'ack' | 'nak'): Dhc
     siaddr: arrival.serverAddress,
     giaddr: packet.giaddr,
     chaddr: packet.chaddr,
-    sname: '',
+    sname: request.mark ?? '',
     file: '',
     options,
   };
 }
 
-/** What is sent only to those who ask for it. */
+/** What follows from the subnet and the machine. */
 function networkOptions(subnet: Subnet, hostname: string | undefined): Map<number, Buffer> {
   const options = new Map<number, Buffer>();
+  if (subnet.gateway) setOption(options, 'routers', [subnet.gateway]);
+  if (subnet.dns.length > 0) setOption(options, 'dnsServers', subnet.dns);
   setOption(options, 'broadcastAddress', cidrBroadcast(subnet.cidr));
   if (subnet.domain !== '') {
     setOption(options, 'domainName', subnet.domain);
@@ -92,12 +123,21 @@ function networkOptions(subnet: Subnet, hostname: string | undefined): Map<numbe
   return options;
 }
 
+/** RFC 3442: a client that takes 121 ignores 3, so the way out has to be in 121 too. */
+function addDefaultRoute(options: Map<number, Buffer>): void {
+  const [gateway] = getOption({ options }, 'routers') ?? [];
+  for (const name of ['classlessRoutes', 'classlessRoutesMicrosoft'] as const) {
+    const routes = getOption({ options }, name);
+    if (routes) setOption(options, name, withDefaultRoute(routes, gateway));
+  }
+}
+
 function addBoot(reply: DhcpPacket, request: DhcpRequest, boot: BootAnswer): void {
   for (const [code, value] of boot.options) reply.options.set(code, value);
   if (boot.file !== undefined) {
     // shim, U-Boot and old ROMs read only the header field, others only option 67: both are filled
     if (boot.file.length <= FILE_FIELD_CHARACTERS) reply.file = boot.file;
-    setOption(reply.options, 'bootFileName', boot.file);
+    if (!boot.isHeaderOnly) setOption(reply.options, 'bootFileName', boot.file);
     const wanted = getOption(request.packet, 'parameterRequestList') ?? [];
     if (wanted.includes(optionCode('tftpServerName')))
       setOption(reply.options, 'tftpServerName', request.arrival.serverAddress);

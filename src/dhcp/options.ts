@@ -1,0 +1,124 @@
+import { type ContextParts, templateContext } from '../boot/context.ts';
+import { compileTemplates, TemplateError } from '../boot/render.ts';
+import type { Machine } from '../model/machine.ts';
+import type { Reservation, Subnet } from '../model/network.ts';
+import type { Arrival } from '../model/view.ts';
+import type { OptionSetting, OptionSettings } from '../store/options.ts';
+import type { Mac } from '../wire/address.ts';
+import { type CustomOption, type OptionText, OptionTextError, parseOption } from '../wire/dhcp-option-text.ts';
+
+/** Whose options are wanted. */
+export type OptionsFor = {
+  subnet: Subnet;
+  reservation?: Reservation | undefined;
+  machine?: Machine | undefined;
+  mac?: Mac | undefined;
+  arrival: Arrival;
+};
+
+export type ChosenOptions = ReadonlyMap<number, { bytes: Buffer; force: boolean }>;
+
+/** What people set, brought together for one client: global, subnet, profile, reservation, machine, the later before the earlier. */
+export type OptionLevels = {
+  of(whose: OptionsFor): ChosenOptions;
+  /** What is wrong with a setting, or undefined; a template is judged when it is rendered. */
+  check(setting: Pick<OptionSetting, 'name' | 'value'>): string | undefined;
+};
+
+const NONE: ChosenOptions = new Map();
+const templates = compileTemplates(new Map());
+
+export function createOptionLevels(settings: OptionSettings, tell: (problem: string) => void): OptionLevels {
+  let revision = -1;
+  let isEmpty = true;
+  /** Settings without a template, by the setting: the same for everybody. */
+  let parsed = new Map<OptionSetting, { code: number; bytes: Buffer }>();
+
+  function refresh(): void {
+    if (revision === settings.revision()) return;
+    revision = settings.revision();
+    isEmpty = settings.all().length === 0;
+    parsed = new Map();
+    for (const setting of settings.all()) {
+      if (isTemplate(setting.value)) continue;
+      const read = attempt(setting, setting.value);
+      if (read) parsed.set(setting, read);
+    }
+  }
+
+  function attempt(setting: OptionSetting, value: unknown): { code: number; bytes: Buffer } | undefined {
+    try {
+      return parseOption(setting.name, value as OptionText, customOptions(settings));
+    } catch (error) {
+      if (!(error instanceof OptionTextError)) throw error;
+      tell(`DHCP option of ${setting.scope} ${setting.scopeId}: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  function render(setting: OptionSetting, whose: OptionsFor): { code: number; bytes: Buffer } | undefined {
+    try {
+      const data = { ...templateContext(partsOf(whose)), params: whose.machine?.params ?? {} };
+      return attempt(setting, templates.renderText(setting.name, setting.value as string, data));
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      // it cannot be said for this client: the others of its options are sent
+      tell(`DHCP option of ${setting.scope} ${setting.scopeId}: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  return {
+    of(whose) {
+      refresh();
+      if (isEmpty) return NONE;
+      const chosen = new Map<number, { bytes: Buffer; force: boolean }>();
+      for (const setting of levelsOf(whose, settings)) {
+        const option = parsed.get(setting) ?? (isTemplate(setting.value) ? render(setting, whose) : undefined);
+        if (option) chosen.set(option.code, { bytes: option.bytes, force: setting.force });
+      }
+      return chosen;
+    },
+
+    check({ name, value }) {
+      try {
+        if (isTemplate(value)) templates.paramsOfText(name, value);
+        else parseOption(name, value as OptionText, customOptions(settings));
+        return undefined;
+      } catch (error) {
+        if (error instanceof OptionTextError || error instanceof TemplateError) return error.message;
+        throw error;
+      }
+    },
+  };
+}
+
+/** The settings that touch this client, the least particular first. */
+function levelsOf({ subnet, reservation, machine }: OptionsFor, settings: OptionSettings): OptionSetting[] {
+  return [
+    ...settings.of('global', ''),
+    ...settings.of('subnet', String(subnet.id)),
+    ...(machine?.profiles ?? []).flatMap((profile) => settings.of('profile', profile)),
+    ...(reservation ? settings.of('reservation', String(reservation.id)) : []),
+    ...(machine ? settings.of('machine', String(machine.id)) : []),
+  ];
+}
+
+function partsOf({ mac, machine, arrival, subnet }: OptionsFor): ContextParts {
+  return {
+    mac: mac ?? (machine?.macs[0] as Mac) ?? ('00:00:00:00:00:00' as Mac),
+    machine,
+    arrival,
+    subnet,
+    address: machine?.address,
+  };
+}
+
+function isTemplate(value: unknown): value is string {
+  return typeof value === 'string' && value.includes('{{');
+}
+
+/** What the store holds was checked when it was put there. */
+function customOptions(settings: OptionSettings): readonly CustomOption[] {
+  return settings.custom() as readonly CustomOption[];
+}

@@ -1,0 +1,315 @@
+/**
+ * The sockets that ask the wire and overhear it: ARP, ICMP echo, and DHCP as a client sees it. All of them need root to be opened
+ * and nothing to be used. Node cannot wait for such descriptors, so whoever needs an answer comes and takes what has arrived.
+ */
+import { randomInt } from 'node:crypto';
+import { closeSync } from 'node:fs';
+import koffi from 'koffi';
+import { inNamespace, SocketError } from './sockets.ts';
+import { type Ipv4, ipv4FromBytes, ipv4ToBytes, type Mac, macFromBytes, macToBytes } from './wire/address.ts';
+
+/** Says that `address` is `mac`'s. */
+export type ArpClaim = { address: Ipv4; mac: Mac };
+
+/** A DHCP message that was sent to clients: its bytes, the address it came from, and who put it on our wire. */
+export type OverheardDhcp = { bytes: Buffer; address: Ipv4; mac: Mac };
+
+/** What asks return: was it sent? Not when the interface is down, gone, or has no route. What hears never waits. */
+export type ProbeSockets = {
+  interface: string;
+  address: Ipv4;
+  /** The interface's own. */
+  mac: Mac;
+  /** Ask everybody on the wire who has the address, without saying that we have one. RFC 5227 2.1.1 */
+  askArp(address: Ipv4): boolean;
+  /** Every claim heard since the last time, also those that nobody asked for; at most as many as the kernel keeps. */
+  hearArp(): ArpClaim[];
+  /** Send one ICMP echo request from our address. RFC 792 */
+  askEcho(address: Ipv4): boolean;
+  /** The addresses that have answered an echo request of this host since the last time. */
+  hearEcho(): Ipv4[];
+  /** Broadcast a DHCP message as a client that has no address. RFC 2131 4.1 */
+  sendDhcp(message: Buffer): boolean;
+  /** What was sent to clients on this wire since the last time, other servers' offers among it. */
+  hearDhcp(): OverheardDhcp[];
+  close(): void;
+};
+
+export type ProbeOptions = { interface: string; address: Ipv4; namespace?: string | undefined };
+
+const libc = koffi.load('libc.so.6');
+koffi.struct('sock_filter', { code: 'uint16', jt: 'uint8', jf: 'uint8', k: 'uint32' });
+const program = koffi.struct('sock_fprog', { len: 'uint16', filter: 'sock_filter *' });
+const c = {
+  socket: libc.func('int socket(int, int, int)'),
+  bind: libc.func('int bind(int, const void *, uint32_t)'),
+  setOption: libc.func('int setsockopt(int, int, int, const void *, uint32_t)'),
+  setFilter: libc.func('int setsockopt(int, int, int, const sock_fprog *, uint32_t)'),
+  name: libc.func('int getsockname(int, void *, void *)'),
+  send: libc.func('intptr_t sendto(int, const void *, size_t, int, const void *, uint32_t)'),
+  receive: libc.func('intptr_t recvfrom(int, void *, size_t, int, void *, void *)'),
+  interfaceIndex: libc.func('uint32_t if_nametoindex(const char *)'),
+};
+
+const AF_INET = 2;
+const AF_PACKET = 17;
+const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_ATTACH_FILTER = 26;
+const SOL_RAW = 255;
+const ICMP_FILTER = 1;
+const MSG_DONTWAIT = 0x40;
+const IPPROTO_ICMP = 1;
+const IPPROTO_UDP = 17;
+const ETH_P_IP = 0x0800;
+const ETH_P_ARP = 0x0806;
+const ARPHRD_ETHER = 1;
+const ICMP_ECHO_REPLY = 0;
+const ICMP_ECHO_REQUEST = 8;
+const DHCP_CLIENT = 68;
+const DHCP_SERVER = 67;
+
+/** More than the kernel keeps for one socket of the usual size, so that one visit takes everything that has come. */
+const MOST_AT_ONCE = 512;
+const EVERYBODY = Buffer.alloc(6, 0xff);
+
+/** Open them for one interface, inside its namespace. Throws SocketError; nothing stays open then. */
+export function openProbeSockets(options: ProbeOptions): ProbeSockets {
+  return inNamespace(options.namespace, () => open(options.interface, options.address));
+}
+
+function open(device: string, address: Ipv4): ProbeSockets {
+  const fds: number[] = [];
+  const openFd = (family: number, type: number, protocol: number): number => {
+    const fd = c.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol) as number;
+    if (fd < 0) throw failure(`open a socket to probe ${device}`, 'needs root or CAP_NET_RAW at the start');
+    fds.push(fd);
+    return fd;
+  };
+  try {
+    const index = c.interfaceIndex(device) as number;
+    if (index === 0) throw failure(`probe interface ${device}`, 'is it there? ip link');
+
+    const arp = openFd(AF_PACKET, SOCK_DGRAM, 0);
+    bindPacket(arp, device, index, ETH_P_ARP);
+    const mac = ownMac(arp, device);
+
+    // A packet socket and not UDP port 68, which is the host's own DHCP client's. This one also hears servers whose addresses
+    // our routes do not know (a reverse path filter keeps those from a UDP socket), and tells the sender's MAC.
+    const dhcp = openFd(AF_PACKET, SOCK_DGRAM, 0);
+    if (c.setFilter(dhcp, SOL_SOCKET, SO_ATTACH_FILTER, DHCP_TO_CLIENTS, koffi.sizeof(program)) < 0)
+      throw failure(`filter DHCP on ${device}`);
+    bindPacket(dhcp, device, index, ETH_P_IP);
+
+    const echo = openFd(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+    const filter = Buffer.alloc(4);
+    filter.writeUInt32LE(~(1 << ICMP_ECHO_REPLY) >>> 0);
+    if (c.setOption(echo, SOL_RAW, ICMP_FILTER, filter, 4) < 0) throw failure(`filter ICMP on ${device}`);
+    if (c.bind(echo, inetAddress(address), 16) < 0) throw failure(`bind ICMP to ${address}`, `ip address on ${device}`);
+
+    return makeSockets({ device, index, address, mac, arp, dhcp, echo });
+  } catch (error) {
+    for (const fd of fds) closeSync(fd);
+    throw error;
+  }
+}
+
+type Opened = { device: string; index: number; address: Ipv4; mac: Mac; arp: number; dhcp: number; echo: number };
+
+function makeSockets({ device, index, address, mac, arp, dhcp, echo }: Opened): ProbeSockets {
+  const echoId = randomInt(0x10000);
+  let echoes = 0;
+  let isOpen = true;
+
+  /** A closed descriptor's number may be somebody else's by now. */
+  const send = (fd: number, bytes: Buffer, to: Buffer): boolean =>
+    isOpen && c.send(fd, bytes, bytes.length, MSG_DONTWAIT, to, to.length) === bytes.length;
+  const hear = <T>(fd: number, decode: (bytes: Buffer, from: Mac) => T | undefined): T[] =>
+    isOpen ? receiveAll(fd, decode) : [];
+
+  return {
+    interface: device,
+    address,
+    mac,
+    askArp: (wanted) => send(arp, encodeArpProbe(mac, wanted), packetAddress(index, ETH_P_ARP, EVERYBODY)),
+    hearArp: () => hear(arp, decodeArpClaim),
+    askEcho: (wanted) => send(echo, encodeEchoRequest(echoId, echoes++ & 0xffff), inetAddress(wanted)),
+    hearEcho: () => hear(echo, decodeEchoReply),
+    sendDhcp: (message) => send(dhcp, encodeClientDatagram(message), packetAddress(index, ETH_P_IP, EVERYBODY)),
+    hearDhcp: () => hear(dhcp, decodeServerDatagram),
+    close() {
+      if (!isOpen) return;
+      isOpen = false;
+      for (const fd of [arp, dhcp, echo]) closeSync(fd);
+    },
+  };
+}
+
+/** Classic BPF over the IP header on: UDP to port 68, not a fragment. Everything else costs the host these few steps. */
+const DHCP_TO_CLIENTS = {
+  len: 9,
+  filter: [
+    { code: 0x30, jt: 0, jf: 0, k: 9 }, // protocol
+    { code: 0x15, jt: 0, jf: 6, k: IPPROTO_UDP },
+    { code: 0x28, jt: 0, jf: 0, k: 6 }, // more-fragments and offset
+    { code: 0x45, jt: 4, jf: 0, k: 0x3fff },
+    { code: 0xb1, jt: 0, jf: 0, k: 0 }, // length of the IP header
+    { code: 0x48, jt: 0, jf: 0, k: 2 }, // destination port
+    { code: 0x15, jt: 0, jf: 1, k: DHCP_CLIENT },
+    { code: 0x06, jt: 0, jf: 0, k: 0xffff },
+    { code: 0x06, jt: 0, jf: 0, k: 0 },
+  ],
+};
+
+const room = Buffer.alloc(65_536);
+const sender = Buffer.alloc(20);
+const senderLength = Buffer.alloc(4);
+
+/** What has come to the socket, decoded; what is nothing of ours is left out. What is given is a copy. */
+function receiveAll<T>(fd: number, decode: (bytes: Buffer, from: Mac) => T | undefined): T[] {
+  const all: T[] = [];
+  for (let count = 0; count < MOST_AT_ONCE; count++) {
+    senderLength.writeUInt32LE(sender.length);
+    // nothing there, or the interface went down: both mean that nothing was heard
+    const length = c.receive(fd, room, room.length, MSG_DONTWAIT, sender, senderLength) as number;
+    if (length < 0) break;
+    const one = decode(room.subarray(0, length), macFromBytes(sender.subarray(12, 18)));
+    if (one !== undefined) all.push(one);
+  }
+  return all;
+}
+
+/** RFC 5227 1.1: who has `wanted`, asked with 0.0.0.0 as the sender's address, so that no cache is changed by it. */
+export function encodeArpProbe(mac: Mac, wanted: Ipv4): Buffer {
+  const bytes = Buffer.alloc(28);
+  bytes.writeUInt16BE(ARPHRD_ETHER, 0);
+  bytes.writeUInt16BE(ETH_P_IP, 2);
+  bytes[4] = 6;
+  bytes[5] = 4;
+  bytes.writeUInt16BE(1, 6); // request
+  macToBytes(mac).copy(bytes, 8);
+  ipv4ToBytes(wanted).copy(bytes, 24);
+  return bytes;
+}
+
+/**
+ * The claim of an ARP packet, request or reply: its sender has its address. A probe claims nothing. RFC 5227 2.1.1 has a host take
+ * a probe for its own address as a conflict too; here it would be another server asking what we ask, and both would run away.
+ */
+export function decodeArpClaim(bytes: Buffer): ArpClaim | undefined {
+  if (bytes.length < 28 || bytes.readUInt32BE(0) !== 0x00010800 || bytes.readUInt16BE(4) !== 0x0604) return undefined;
+  const operation = bytes.readUInt16BE(6);
+  if ((operation !== 1 && operation !== 2) || bytes.readUInt32BE(14) === 0) return undefined;
+  return { address: ipv4FromBytes(bytes, 14), mac: macFromBytes(bytes.subarray(8, 14)) };
+}
+
+/** RFC 792; the kernel adds the IP header, and no checksum. */
+export function encodeEchoRequest(id: number, sequence: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes[0] = ICMP_ECHO_REQUEST;
+  bytes.writeUInt16BE(id, 4);
+  bytes.writeUInt16BE(sequence, 6);
+  bytes.writeUInt16BE(checksum(bytes), 2);
+  return bytes;
+}
+
+/** Who answered. Whose request it was does not matter: an address that answers is in use. */
+export function decodeEchoReply(packet: Buffer): Ipv4 | undefined {
+  const body = ipBody(packet, IPPROTO_ICMP);
+  return body && body.length >= 8 && body[0] === ICMP_ECHO_REPLY ? ipv4FromBytes(packet, 12) : undefined;
+}
+
+/** The IP packet of a client without an address: 0.0.0.0:68 to 255.255.255.255:67. */
+export function encodeClientDatagram(message: Buffer): Buffer {
+  const packet = Buffer.alloc(28 + message.length);
+  packet[0] = 0x45;
+  packet.writeUInt16BE(packet.length, 2);
+  packet[8] = 64;
+  packet[9] = IPPROTO_UDP;
+  packet.fill(0xff, 16, 20);
+  packet.writeUInt16BE(checksum(packet.subarray(0, 20)), 10);
+  packet.writeUInt16BE(DHCP_CLIENT, 20);
+  packet.writeUInt16BE(DHCP_SERVER, 22);
+  packet.writeUInt16BE(8 + message.length, 24);
+  message.copy(packet, 28);
+  // RFC 768: over a header of addresses, protocol and length too
+  const pseudo = Buffer.from([0, 0, 0, 0, 255, 255, 255, 255, 0, IPPROTO_UDP, 0, 0]);
+  pseudo.writeUInt16BE(8 + message.length, 10);
+  packet.writeUInt16BE(checksum(Buffer.concat([pseudo, packet.subarray(20)])) || 0xffff, 26);
+  return packet;
+}
+
+/**
+ * The DHCP message in an IP packet for clients. The UDP checksum is not looked at: one from a neighbour on the same host has not
+ * been filled in yet, because no wire was passed.
+ */
+export function decodeServerDatagram(packet: Buffer, mac: Mac): OverheardDhcp | undefined {
+  const body = ipBody(packet, IPPROTO_UDP);
+  if (!body || body.length < 8 || body.readUInt16BE(2) !== DHCP_CLIENT) return undefined;
+  const length = body.readUInt16BE(4);
+  if (length < 8 || length > body.length) return undefined;
+  return { bytes: Buffer.from(body.subarray(8, length)), address: ipv4FromBytes(packet, 12), mac };
+}
+
+/** What an unfragmented IPv4 packet of this protocol carries. */
+function ipBody(packet: Buffer, protocol: number): Buffer | undefined {
+  const start = ((packet[0] ?? 0) & 0xf) * 4;
+  if ((packet[0] ?? 0) >> 4 !== 4 || start < 20 || packet.length < start) return undefined;
+  const end = packet.readUInt16BE(2);
+  if (packet[9] !== protocol || (packet.readUInt16BE(6) & 0x3fff) !== 0 || end < start || end > packet.length)
+    return undefined;
+  return packet.subarray(start, end);
+}
+
+/** RFC 1071: the complement of the sum of 16-bit words in one's complement. */
+function checksum(bytes: Buffer): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += ((bytes[at] as number) << 8) | (bytes[at + 1] ?? 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+function bindPacket(fd: number, device: string, index: number, protocol: number): void {
+  if (c.bind(fd, packetAddress(index, protocol), 20) < 0) throw failure(`listen on ${device}`, 'is it up? ip link');
+}
+
+/** The kernel tells it with the socket's own address, in whatever namespace it was opened. */
+function ownMac(fd: number, device: string): Mac {
+  const address = Buffer.alloc(20);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(address.length);
+  if (c.name(fd, address, length) < 0) throw failure(`read the MAC address of ${device}`);
+  if (address.readUInt16LE(8) !== ARPHRD_ETHER || address[11] !== 6)
+    throw new SocketError(`cannot probe interface ${device}: it is not Ethernet`);
+  return macFromBytes(address.subarray(12, 18));
+}
+
+/** struct sockaddr_ll, see packet(7): numbers in the host's order (little-endian on every machine Node runs on) but the protocol. */
+function packetAddress(index: number, protocol: number, to?: Buffer): Buffer {
+  const bytes = Buffer.alloc(20);
+  bytes.writeUInt16LE(AF_PACKET, 0);
+  bytes.writeUInt16BE(protocol, 2);
+  bytes.writeInt32LE(index, 4);
+  if (to) {
+    bytes[11] = to.length;
+    to.copy(bytes, 12);
+  }
+  return bytes;
+}
+
+/** struct sockaddr_in without a port: raw sockets have none. */
+function inetAddress(address: Ipv4): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  ipv4ToBytes(address).copy(bytes, 4);
+  return bytes;
+}
+
+function failure(doing: string, advice?: string): SocketError {
+  const errno = koffi.errno();
+  const name = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `error ${errno}`;
+  return new SocketError(`cannot ${doing}: ${name}${advice ? ` (${advice})` : ''}`);
+}
