@@ -91,13 +91,20 @@ class World {
       case 'wait':
         return harness.pass(seconds * 1000);
       case 'reserve':
-        if (this.reserved.has(client) || harness.network.reservedFor(harness.subnet.id, address(offset))) return;
-        harness.network.addReservation(harness.subnet.id, mac(client), address(offset));
+        if (this.reserved.has(client) || harness.network.reservationAt(harness.subnet.id, address(offset))) return;
+        harness.network.addReservation({
+          subnetId: harness.subnet.id,
+          mac: mac(client),
+          address: address(offset),
+          hostname: '',
+        });
         this.reserved.add(client);
         for (const [other, theirs] of this.last) if (theirs === address(offset)) this.last.delete(other);
         return;
       case 'free':
-        harness.network.removeReservation(mac(client));
+        harness.network.removeReservation(
+          harness.network.reservationOf(harness.subnet.id, { mac: mac(client) })?.id ?? 0,
+        );
         this.reserved.delete(client);
     }
   }
@@ -136,7 +143,7 @@ class World {
   /** What must be true of the leases after every message. */
   check(): void {
     const now = this.harness.clock();
-    const live = this.harness.network.leases().filter((lease) => lease.state === 'bound' && lease.expiresAt > now);
+    const live = this.harness.leases.all().filter((lease) => lease.state === 'bound' && lease.expiresAt > now);
     assert.ok(live.length <= SIZE, `${live.length} leases of ${SIZE} addresses`);
     assert.equal(new Set(live.map((lease) => lease.mac)).size, live.length, 'a machine holds two addresses');
     for (const lease of live) {
@@ -157,7 +164,7 @@ test('whatever clients do, no two live on one address, none holds two, and each 
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), (steps) =>
       withHarness(
-        { subnet: { poolFirst: address(0), poolLast: address(SIZE - 1), leaseSeconds: LEASE_S } },
+        { subnet: { pools: [{ first: address(0), last: address(SIZE - 1) }], leaseSeconds: LEASE_S } },
         async (harness) => {
           const world = new World(harness);
           try {
@@ -178,11 +185,17 @@ test('whatever clients do, no two live on one address, none holds two, and each 
 });
 
 test('a full pool serves again what was freed, however many leases of an earlier pool have ended before', () =>
-  withHarness({ subnet: { poolFirst: '10.77.0.20' as Ipv4, poolLast: '10.77.0.20' as Ipv4 } }, async (harness) => {
-    const ended = { subnetId: harness.subnet.id, hostname: '', state: 'bound' as const };
+  withHarness({ subnet: { pools: [{ first: '10.77.0.20' as Ipv4, last: '10.77.0.20' as Ipv4 }] } }, async (harness) => {
+    const ended = {
+      subnetId: harness.subnet.id,
+      hostname: '',
+      state: 'bound' as const,
+      startedAt: 0 as never,
+      isGuest: false,
+    };
     for (let host = 100; host < 200; host++)
-      harness.network.putLease({ ...ended, address: `10.77.0.${host}` as Ipv4, expiresAt: 1 as never });
-    harness.network.putLease({ ...ended, address: '10.77.0.20' as Ipv4, expiresAt: 2 as never });
+      harness.leases.put({ ...ended, address: `10.77.0.${host}` as Ipv4, expiresAt: 1 as never });
+    harness.leases.put({ ...ended, address: '10.77.0.20' as Ipv4, expiresAt: 2 as never });
     const reply = await harness.ask({ type: 'discover', mac: MAC });
     assert.equal(reply?.yiaddr, '10.77.0.20');
   }));
