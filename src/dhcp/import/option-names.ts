@@ -1,0 +1,152 @@
+import { optionName } from '../../wire/dhcp-options.ts';
+import type { ImportedOption } from './imported.ts';
+
+/** The code of siaddr among imported options, where 0 (pad) can be nothing else. */
+export const NEXT_SERVER = 0;
+
+/** Names by code: those of dhcpd and Kea (mostly shared) and of dnsmasq. Sources: dhcpd 4.4.3 and its dhcp-options(5),
+ *  Kea 2.2's list of standard DHCPv4 options, `dnsmasq --help dhcp` of 2.90. */
+const namesByCode: readonly (readonly [number, string])[] = [
+  [NEXT_SERVER, 'next-server server-ip-address'],
+  [1, 'subnet-mask netmask'],
+  [2, 'time-offset'],
+  [3, 'routers router'],
+  [4, 'time-servers'],
+  [5, 'name-servers ien116-name-servers'],
+  [6, 'domain-name-servers dns-server'],
+  [7, 'log-servers log-server'],
+  [8, 'cookie-servers'],
+  [9, 'lpr-servers lpr-server'],
+  [10, 'impress-servers'],
+  [11, 'resource-location-servers'],
+  [12, 'host-name hostname'],
+  [13, 'boot-size boot-file-size'],
+  [14, 'merit-dump'],
+  [15, 'domain-name'],
+  [16, 'swap-server'],
+  [17, 'root-path'],
+  [18, 'extensions-path extension-path'],
+  [19, 'ip-forwarding ip-forward-enable'],
+  [20, 'non-local-source-routing'],
+  [21, 'policy-filter'],
+  [22, 'max-dgram-reassembly max-datagram-reassembly'],
+  [23, 'default-ip-ttl default-ttl'],
+  [24, 'path-mtu-aging-timeout'],
+  [25, 'path-mtu-plateau-table'],
+  [26, 'interface-mtu mtu'],
+  [27, 'all-subnets-local'],
+  [28, 'broadcast-address'],
+  [29, 'perform-mask-discovery'],
+  [30, 'mask-supplier'],
+  [31, 'router-discovery'],
+  [32, 'router-solicitation-address router-solicitation'],
+  [33, 'static-routes static-route'],
+  [34, 'trailer-encapsulation'],
+  [35, 'arp-cache-timeout arp-timeout'],
+  [36, 'ieee802-3-encapsulation ethernet-encap'],
+  [37, 'default-tcp-ttl tcp-ttl'],
+  [38, 'tcp-keepalive-interval tcp-keepalive'],
+  [39, 'tcp-keepalive-garbage'],
+  [40, 'nis-domain'],
+  [41, 'nis-servers nis-server'],
+  [42, 'ntp-servers ntp-server'],
+  [43, 'vendor-encapsulated-options'],
+  [44, 'netbios-name-servers netbios-ns'],
+  [45, 'netbios-dd-server netbios-dd'],
+  [46, 'netbios-node-type netbios-nodetype'],
+  [47, 'netbios-scope'],
+  [48, 'font-servers x-windows-fs'],
+  [49, 'x-display-manager x-windows-dm'],
+  [50, 'dhcp-requested-address'],
+  [51, 'dhcp-lease-time lease-time'],
+  [52, 'dhcp-option-overload'],
+  [53, 'dhcp-message-type'],
+  [54, 'dhcp-server-identifier server-identifier'],
+  [55, 'dhcp-parameter-request-list'],
+  [56, 'dhcp-message'],
+  [57, 'dhcp-max-message-size'],
+  [58, 'dhcp-renewal-time t1'],
+  [59, 'dhcp-rebinding-time t2'],
+  [60, 'vendor-class-identifier vendor-class'],
+  [61, 'dhcp-client-identifier client-id'],
+  [62, 'nwip-domain nwip-domain-name'],
+  [63, 'nwip-suboptions'],
+  [64, 'nisplus-domain nisplus-domain-name nis+-domain'],
+  [65, 'nisplus-servers nis+-server'],
+  [66, 'tftp-server-name tftp-server server-name'],
+  [67, 'bootfile-name boot-file-name filename'],
+  [68, 'mobile-ip-home-agent mobile-ip-home'],
+  [69, 'smtp-server'],
+  [70, 'pop-server pop3-server'],
+  [71, 'nntp-server'],
+  [72, 'www-server'],
+  [73, 'finger-server'],
+  [74, 'irc-server'],
+  [75, 'streettalk-server'],
+  [76, 'streettalk-directory-assistance-server'],
+  [77, 'user-class'],
+  [78, 'slp-directory-agent'],
+  [79, 'slp-service-scope'],
+  [80, 'rapid-commit'],
+  [81, 'fqdn'],
+  [82, 'dhcp-agent-options relay-agent-information'],
+  [85, 'nds-servers'],
+  [86, 'nds-tree-name'],
+  [87, 'nds-context'],
+  [88, 'bcms-controller-names'],
+  [89, 'bcms-controller-address'],
+  [91, 'client-last-transaction-time'],
+  [92, 'associated-ip'],
+  [93, 'client-system pxe-system-type client-arch'],
+  [94, 'client-ndi pxe-interface-id client-interface-id'],
+  [97, 'uuid-guid pxe-client-id client-machine-id'],
+  [98, 'uap-servers'],
+  [99, 'geoconf-civic'],
+  [100, 'pcode posix-timezone'],
+  [101, 'tcode tzdb-timezone'],
+  [108, 'v6-only-preferred ipv6-only'],
+  [112, 'netinfo-server-address'],
+  [113, 'netinfo-server-tag'],
+  [114, 'default-url v4-captive-portal'],
+  [116, 'auto-config'],
+  [117, 'name-service-search'],
+  [118, 'subnet-selection'],
+  [119, 'domain-search'],
+  [120, 'sip-server'],
+  [121, 'classless-static-route'],
+  [124, 'vivco vivco-suboptions'],
+  [125, 'vivso vivso-suboptions vendor-id-encap'],
+  [136, 'pana-agent'],
+  [137, 'v4-lost'],
+  [138, 'capwap-ac-v4'],
+  [141, 'sip-ua-cs-domains'],
+  [146, 'rdnss-selection'],
+  [150, 'tftp-server-address'],
+  [159, 'v4-portparams'],
+  [209, 'loader-configfile'],
+  [210, 'loader-pathprefix'],
+  [211, 'loader-reboottime'],
+  [212, 'option-6rd'],
+  [213, 'v4-access-domain'],
+];
+
+const codes = new Map(
+  namesByCode.flatMap(([code, names]) => names.split(' ').map((name) => [name, code] as [string, number])),
+);
+
+/** The code of a DHCPv4 option by the name that dhcpd, Kea or dnsmasq has for it; case does not matter. */
+export function optionCodeOf(name: string): number | undefined {
+  return codes.get(name.toLowerCase());
+}
+
+/** The option with our name for its code, if we have one, else `told`, the name in the file. */
+export function importedOption(code: number, text: string, told?: string): ImportedOption {
+  const name = code === NEXT_SERVER ? 'next-server' : (optionName(code) ?? told);
+  return name === undefined ? { code, text } : { code, name, text };
+}
+
+/** `ntpServers (42)`, `next-server`, `option 224`: the option in a sentence. */
+export function describeImportedOption({ code, name }: ImportedOption): string {
+  if (code === NEXT_SERVER) return 'next-server';
+  return name === undefined ? `option ${code}` : `${name} (${code})`;
+}
