@@ -3,11 +3,12 @@ import { Type } from 'typebox';
 import { BmcError } from '../bmc/driver.ts';
 import { verifyPower } from '../bmc/verify.ts';
 import { AppError } from '../model/errors.ts';
-import { isMachineName, type Machine } from '../model/machine.ts';
+import { isMachineName, type Machine, PXE_STYLES, type PxeStyle } from '../model/machine.ts';
 import { checkParam, unknownParams } from '../model/params.ts';
 import { currentStage, type Job } from '../model/workflow.ts';
 import { parseMac } from '../wire/address.ts';
 import { planJob } from '../workflow/plan.ts';
+import { PROFILE_NAME } from './dhcp-options.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 const strict = { additionalProperties: false };
@@ -33,7 +34,15 @@ const NewMachine = Type.Object(
   strict,
 );
 const MachineChange = Type.Object(
-  { name: Type.Optional(Type.String()), locked: Type.Optional(Type.Boolean()), params: Type.Optional(Params) },
+  {
+    name: Type.Optional(Type.String()),
+    locked: Type.Optional(Type.Boolean()),
+    params: Type.Optional(Params),
+    pxeStyle: Type.Optional(Type.Union(PXE_STYLES.map((style) => Type.Literal(style)))),
+    replyDelayMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+    /** Sets of DHCP options, all of them anew. Where two set the same option, the later in the alphabet counts. */
+    profiles: Type.Optional(Type.Array(Type.String({ pattern: PROFILE_NAME }), { maxItems: 32 })),
+  },
   strict,
 );
 const Reimage = Type.Object(
@@ -109,7 +118,7 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
 
   app.patch('/api/v1/machines/:name', { schema: { params: ByName, body: MachineChange } }, (request) => {
     const machine = named(request.params.name);
-    const { name, locked, params } = request.body;
+    const { name, locked, params, pxeStyle, replyDelayMs, profiles } = request.body;
     if (name !== undefined && !isMachineName(name))
       throw new AppError('bad-request', `${JSON.stringify(name)} is not a host name`);
     const merged = params && withoutNulls({ ...machine.params, ...params });
@@ -118,10 +127,20 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
       if (name !== undefined) machines.rename(machine, name);
       if (locked !== undefined) machines.setLocked(machine.id, locked);
       if (merged) machines.setParams(machine.id, merged);
+      if (pxeStyle !== undefined || replyDelayMs !== undefined)
+        machines.setPxe(
+          machine.id,
+          (pxeStyle as PxeStyle | undefined) ?? machine.pxeStyle,
+          replyDelayMs ?? machine.replyDelayMs,
+        );
+      if (profiles) machines.setProfiles(machine.id, profiles);
       const what = [
         name !== undefined ? `name ${name}` : '',
         locked === undefined ? '' : locked ? 'locked' : 'unlocked',
         params ? `params ${Object.keys(params).join(', ')}` : '',
+        pxeStyle !== undefined ? `PXE style ${pxeStyle}` : '',
+        replyDelayMs !== undefined ? `reply delay ${replyDelayMs} ms` : '',
+        profiles ? `profiles ${profiles.join(', ') || 'none'}` : '',
       ];
       events.emit({
         kind: 'machine.changed',

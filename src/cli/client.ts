@@ -9,6 +9,8 @@ export class CliError extends Error {
 
 export type Client = {
   get<T>(path: string): Promise<T>;
+  /** What is no JSON, as it is. */
+  text(path: string): Promise<string>;
   send<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T>;
   /** Server-sent events from `path`, comes back by itself after an interruption. Ends when `onEvent` gives true. */
   stream(path: string, onEvent: (event: StreamedEvent) => boolean): Promise<void>;
@@ -56,6 +58,7 @@ export function openClient(): Client {
 
   return {
     get: async <T>(path: string) => (await request(path)).json() as Promise<T>,
+    text: async (path) => (await request(path)).text(),
     send: async <T>(method: string, path: string, body?: unknown) => {
       const response = await request(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
       return (response.status === 204 ? undefined : await response.json()) as T;

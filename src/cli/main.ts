@@ -5,6 +5,7 @@ import type { Bootenv } from '../model/bootenv.ts';
 import type { Machine } from '../model/machine.ts';
 import type { ParamDeclaration } from '../model/params.ts';
 import { CliError, type Client, openClient, type StreamedEvent } from './client.ts';
+import { addNetworkCommands } from './network.ts';
 import { ago, table, timelinePrinter } from './print.ts';
 
 type ShownMachine = Machine & { job?: ShownJob };
@@ -316,28 +317,7 @@ program
     for (const problem of status.contentProblems) say(`content: ${problem}`);
   });
 
-program
-  .command('leases')
-  .description('addresses given out')
-  .action(async () => {
-    const leases =
-      await client().get<
-        { address: string; mac?: string; machine?: string; hostname: string; state: string; expiresAt: number }[]
-      >('/api/v1/leases');
-    say(
-      table(
-        ['ADDRESS', 'MAC', 'MACHINE', 'HOSTNAME', 'STATE', 'UNTIL'],
-        leases.map((one) => [
-          one.address,
-          one.mac ?? '-',
-          one.machine ?? '-',
-          one.hostname || '-',
-          one.state,
-          new Date(one.expiresAt).toISOString(),
-        ]),
-      ),
-    );
-  });
+addNetworkCommands(program, { client, say });
 
 program
   .command('serve', { hidden: false })
@@ -365,7 +345,8 @@ program
   .option('--security-upstream <url>', "archive of Debian's security updates (the host's own apt source)")
   .option('--user <name>', 'the unprivileged user to run as (firstlight)')
   .option('--credentials <file>', 'where the first start leaves URL and token for the CLI')
-  .option('--proxy', 'answer beside a foreign DHCP server')
+  .option('--relay <address>', 'a relay agent that may pass requests on (again for each)', collect)
+  .option('--proxy', 'answer beside a DHCP server that is not ours: boot data only, no addresses')
   .action(async (flags: Record<string, unknown>) => {
     const [{ readConfig }, { inNamespace }, { startAppliance }] = await Promise.all([
       import('../config.ts'),

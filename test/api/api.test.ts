@@ -66,6 +66,9 @@ test('every route of the API needs a token that is known', () =>
       'subnets',
       'leases',
       'reservations',
+      'reservations/export',
+      'options',
+      'dhcp',
       'status',
       'bootenvs',
       'params',
@@ -490,50 +493,6 @@ test('jobs are listed, newest first, and shown by their number', () =>
     assert.equal((await call('GET', 'jobs/1')).body.stageName, 'install');
     assertRefused(await call('GET', 'jobs/9'), 404, 'no-such-job', /^there is no job 9$/);
     assertRefused(await call('GET', 'jobs/x'), 400, 'bad-request', /id/);
-  }));
-
-test('subnets, leases and reservations', () =>
-  withApi(async ({ call, harness }) => {
-    harness.addMachine('vm-01');
-    await harness.ask({ type: 'request', asks: '10.77.0.105' as never, options: [[61, Buffer.from([1, 2])]] });
-    assert.partialDeepStrictEqual(
-      items<object>(await call('GET', 'subnets'))[0] as object,
-      {
-        cidr: '10.77.0.0/24',
-        poolFirst: '10.77.0.100',
-      } as object,
-    );
-    assert.partialDeepStrictEqual(
-      items<object>(await call('GET', 'leases'))[0] as object,
-      {
-        address: '10.77.0.105',
-        mac: MAC,
-        machine: 'vm-01',
-        clientId: '0102',
-        state: 'bound',
-      } as object,
-    );
-    const made = await call('POST', 'reservations', { mac: MAC, address: '10.77.0.20' });
-    assert.deepEqual([made.status, made.body], [201, { mac: MAC, address: '10.77.0.20', subnet: 'rack1' }]);
-    assert.equal((await call('GET', 'reservations')).body.length, 1);
-    for (const [body, status, code, error] of [
-      [
-        { mac: SECOND, address: '10.77.0.20' },
-        409,
-        'name-taken',
-        /^10\.77\.0\.20 is reserved for 52:54:00:aa:bb:01 already$/,
-      ],
-      [{ mac: MAC, address: '10.77.0.21' }, 409, 'name-taken', /has 10\.77\.0\.20 reserved already$/],
-      [{ mac: SECOND, address: '10.99.0.1' }, 404, 'no-such-subnet', /^10\.99\.0\.1 is on no subnet that is served$/],
-      [{ mac: SECOND, address: '10.77.0.1' }, 400, 'bad-request', /^10\.77\.0\.1 is no address for a machine/],
-      [{ mac: SECOND, address: '10.77.0.255' }, 400, 'bad-request', /^10\.77\.0\.255 is no address for a machine/],
-      [{ mac: SECOND, address: '10.77.0.0' }, 400, 'bad-request', /^10\.77\.0\.0 is no address for a machine/],
-      [{ mac: SECOND, address: 'x' }, 400, 'bad-request', /"x" is not a/],
-      [{ mac: 'x', address: '10.77.0.22' }, 400, 'bad-request', /"x" is not a MAC address/],
-    ] as const)
-      assertRefused(await call('POST', 'reservations', body), status, code, error);
-    assert.equal((await call('DELETE', `reservations/${MAC}`)).status, 204);
-    assertRefused(await call('DELETE', `reservations/${MAC}`), 404, 'not-found', /has no reservation$/);
   }));
 
 test('what is served, what can be booted and how a machine would boot', () =>
