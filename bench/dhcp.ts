@@ -1,0 +1,161 @@
+/** `scripts/bench dhcp`: how many exchanges Firstlight, Kea and dnsmasq complete, one after the other on the same wire. */
+import { mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { clientMac } from './clients.ts';
+import { BenchError } from './error.ts';
+import { enterMachines, firstlight, firstlightWith } from './firstlight.ts';
+import { awaitCalm } from './host.ts';
+import { closeNet, openNet } from './net.ts';
+import { isDisturbed, isKept, isShort, MOST_OTHERS, type Probe, probe, probeSpread } from './probe.ts';
+import { Processes } from './processes.ts';
+import { describeFindings, type Finding, type Findings, judgeAims, summarize } from './result.ts';
+import { chooseRate, type SearchPlan } from './search.ts';
+import { dnsmasq, kea, type Server, type ServerName } from './servers.ts';
+import type { Spread } from './spread.ts';
+
+/** `patience`: how many disturbed probes of a round are made again. */
+type Plan = {
+  rounds: number;
+  seconds: number;
+  spreadSeconds: number;
+  precision: number;
+  triesToMiss: number;
+  patience: number;
+};
+
+const FULL: Plan = { rounds: 3, seconds: 5, spreadSeconds: 10, precision: 1.03, triesToMiss: 2, patience: 20 };
+const QUICK: Plan = { rounds: 1, seconds: 2, spreadSeconds: 3, precision: 1.15, triesToMiss: 1, patience: 5 };
+const MACHINES = 10_000;
+const SPREAD_RATE = 1000;
+const FIRST_RATE = 500;
+/** After a disturbed probe, the host is given this long to become quiet. */
+const CALM_MS = 300_000;
+const VOID = ', does not count';
+/** statfs(2): file systems in memory, on which nothing costs what it costs on a disk. */
+const IN_MEMORY = [0x01021994, 0x858458f6];
+
+const [folder, ...flags] = process.argv.slice(2);
+if (folder === undefined) throw new BenchError('dhcp.ts wants a folder: run scripts/bench dhcp');
+const plan = flags.includes('--quick') ? QUICK : FULL;
+
+const processes = new Processes();
+let isClosing = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    if (isClosing) return;
+    say(`${signal}: ends the servers and removes the namespaces`);
+    void close().then(() => process.exit(130));
+  });
+
+try {
+  await run(folder);
+  await close();
+} catch (error) {
+  if (!isClosing) {
+    console.error(
+      `bench: ${error instanceof BenchError ? error.message : error instanceof Error ? error.stack : error}`,
+    );
+    await close();
+    process.exitCode = 1;
+  }
+}
+
+async function run(place: string): Promise<void> {
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(place, { recursive: true, mode: 0o700 });
+  if (IN_MEMORY.includes(statfsSync(place).type))
+    throw new BenchError(`${place} is in memory: an ACK would wait for no disk; name a folder on one with --folder`);
+  openNet();
+  const full = join(place, 'full');
+  say(`enters ${MACHINES} machines and reservations over the API`);
+  await enterMachines(processes, full, MACHINES, clientMac);
+  const servers = [firstlight, firstlightWith(full), kea('single'), kea('multi'), dnsmasq];
+  const findings = Object.fromEntries(servers.map(({ name }) => [name, [] as Finding[]])) as Findings;
+  for (let round = 1; round <= plan.rounds; round++) {
+    const bests = await searchAll(servers, findings, round, join(place, 'run'));
+    for (const server of servers) {
+      const spread = await measureSpread(server, round, join(place, 'run'));
+      const best = bests.get(server.name);
+      findings[server.name].push({ spread, ...(best ? { best } : {}) });
+    }
+  }
+  const summary = summarize(findings);
+  console.log(`\n${describeFindings(servers, findings, plan.seconds)}\n`);
+  for (const aim of judgeAims(summary)) console.log(aim);
+  console.log(JSON.stringify(summary));
+}
+
+/** The highest rate that each server keeps. They take turns after each probe, so that a noisy moment of the host hits all alike. */
+async function searchAll(servers: readonly Server[], found: Findings, round: number, place: string) {
+  const searches = servers.map((server) => ({ server, probes: [] as Probe[], plan: searchPlan(found[server.name]) }));
+  let patience = plan.patience;
+  for (let isOpen = true; isOpen; ) {
+    isOpen = false;
+    for (const { server, probes, plan: search } of searches) {
+      const rate = chooseRate(
+        probes.map((one) => ({ rate: one.rate, kept: isKept(one) })),
+        search,
+      );
+      if (rate === undefined) continue;
+      isOpen = true;
+      const one = await probe(processes, server, place, rate, plan.seconds);
+      // what was missed while the host did something else is asked again, as long as there is hope that this ends
+      const isVoid = !isKept(one) && isDisturbed(one) && patience-- > 0;
+      if (!isVoid) probes.push(one);
+      say(`round ${round}: ${server.title}: ${describeProbe(one)}${isVoid ? VOID : ''}`);
+      if (isVoid) await awaitCalm(MOST_OTHERS, CALM_MS);
+    }
+  }
+  return new Map<ServerName, Probe | undefined>(
+    searches.map(({ server, probes }) => [
+      server.name,
+      probes
+        .filter(isKept)
+        .reduce<Probe | undefined>((most, one) => (most && most.rate >= one.rate ? most : one), undefined),
+    ]),
+  );
+}
+
+async function measureSpread(server: Server, round: number, place: string): Promise<Spread> {
+  for (let patience = plan.patience; ; patience--) {
+    const { spread, others } = await probeSpread(processes, server, place, SPREAD_RATE, plan.spreadSeconds);
+    const isVoid = isDisturbed({ others }) && patience > 0;
+    const p99 = spread.p99?.toFixed(2) ?? '-';
+    say(
+      `round ${round}: ${server.title} at ${SPREAD_RATE}/s: p99 ${p99} ms, ${spread.lost} lost, ${describeOthers(others)}${isVoid ? VOID : ''}`,
+    );
+    if (!isVoid) return spread;
+    await awaitCalm(MOST_OTHERS, CALM_MS);
+  }
+}
+
+/** A later round begins at half of what the one before found: the same search, some doublings shorter. */
+function searchPlan(before: readonly Finding[]): SearchPlan {
+  const start = Math.round((before.at(-1)?.best?.rate ?? FIRST_RATE * 2) / 2);
+  return { start, precision: plan.precision, triesToMiss: plan.triesToMiss };
+}
+
+function describeProbe(one: Probe): string {
+  const percent = (drop: number) => `${(drop * 100).toFixed(2)} %`;
+  const verdict = isKept(one)
+    ? 'kept'
+    : isShort(one)
+      ? `missed, perfdhcp itself began only ${one.offered.toFixed(0)}/s`
+      : 'missed';
+  return `${one.rate}/s asked, ${one.completed.toFixed(0)}/s completed, drop ${percent(one.discoverDrop)} and ${percent(one.requestDrop)}, ${describeOthers(one.others)}: ${verdict}`;
+}
+
+function describeOthers(others: number): string {
+  return `others took ${(others * 100).toFixed(0)} % of the processors`;
+}
+
+async function close(): Promise<void> {
+  isClosing = true;
+  await processes.close();
+  closeNet();
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+}
+
+function say(text: string): void {
+  console.log(`bench: ${text}`);
+}
