@@ -50,6 +50,7 @@ describe('beside a foreign DHCP server', { skip: whyNotHere('scout') }, () => {
   });
 
   after(async () => {
+    await capture?.stop();
     await server?.stop();
     await appliance?.close();
     await rack?.close();

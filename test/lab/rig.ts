@@ -33,6 +33,12 @@ export class TestAppliance {
   /** `flags` go to `firstlight serve`; data, API address and credentials are added. */
   constructor(flags: readonly string[]) {
     this.#flags = flags;
+    // a run of the tests that is ended early takes its appliance with it, as the rack does with its machines
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(signal, () => {
+        this.#process?.kill();
+        if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+      });
   }
 
   get pid(): number {
@@ -60,12 +66,6 @@ export class TestAppliance {
     child.stdout.pipe(log);
     child.stderr.pipe(log);
     this.#process = child;
-    // a run of the tests that is ended early takes its appliance with it, as the rack does with its machines
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.once(signal, () => {
-        child.kill();
-        if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
-      });
     let ended = false;
     child.once('exit', () => {
       ended = true;
