@@ -119,7 +119,7 @@ function flood(port: number, window: number, seconds: number): void {
   process.disconnect();
 }
 
-/** struct mmsghdr of src/batch-udp.ts, all with the same buffer and, as the socket is connected, no address. */
+/** struct mmsghdr of src/mmsg.ts, all with the same buffer and, as the socket is connected, no address. */
 function messages(count: number): Buffer {
   const block = Buffer.alloc(count * 64 + 16 + BYTES);
   const base = koffi.address(block);

@@ -5,14 +5,20 @@
 import { randomInt } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import koffi from 'koffi';
-import { inNamespace, SocketError } from './sockets.ts';
-import { type Ipv4, ipv4FromBytes, ipv4ToBytes, type Mac, macFromBytes, macToBytes } from './wire/address.ts';
-
-/** Says that `address` is `mac`'s. */
-export type ArpClaim = { address: Ipv4; mac: Mac };
-
-/** A DHCP message that was sent to clients: its bytes, the address it came from, and who put it on our wire. */
-export type OverheardDhcp = { bytes: Buffer; address: Ipv4; mac: Mac };
+import { errorName, inNamespace, SocketError, sockaddr } from './sockets.ts';
+import { type Ipv4, type Mac, macFromBytes } from './wire/address.ts';
+import { type ArpClaim, decodeArpClaim, encodeArpProbe } from './wire/arp.ts';
+import {
+  DHCP_CLIENT_PORT,
+  decodeEchoReply,
+  decodeServerDatagram,
+  encodeClientDatagram,
+  encodeEchoRequest,
+  ICMP_ECHO_REPLY,
+  IPPROTO_ICMP,
+  IPPROTO_UDP,
+  type OverheardDhcp,
+} from './wire/ipv4-packet.ts';
 
 /** What asks return: was it sent? Not when the interface is down, gone, or has no route. What hears never waits. */
 export type ProbeSockets = {
@@ -62,15 +68,9 @@ const SO_ATTACH_FILTER = 26;
 const SOL_RAW = 255;
 const ICMP_FILTER = 1;
 const MSG_DONTWAIT = 0x40;
-const IPPROTO_ICMP = 1;
-const IPPROTO_UDP = 17;
 const ETH_P_IP = 0x0800;
 const ETH_P_ARP = 0x0806;
 const ARPHRD_ETHER = 1;
-const ICMP_ECHO_REPLY = 0;
-const ICMP_ECHO_REQUEST = 8;
-const DHCP_CLIENT = 68;
-const DHCP_SERVER = 67;
 
 /** More than the kernel keeps for one socket of the usual size, so that one visit takes everything that has come. */
 const MOST_AT_ONCE = 512;
@@ -108,7 +108,7 @@ function open(device: string, address: Ipv4): ProbeSockets {
     const filter = Buffer.alloc(4);
     filter.writeUInt32LE(~(1 << ICMP_ECHO_REPLY) >>> 0);
     if (c.setOption(echo, SOL_RAW, ICMP_FILTER, filter, 4) < 0) throw failure(`filter ICMP on ${device}`);
-    if (c.bind(echo, inetAddress(address), 16) < 0) throw failure(`bind ICMP to ${address}`, `ip address on ${device}`);
+    if (c.bind(echo, sockaddr(address, 0), 16) < 0) throw failure(`bind ICMP to ${address}`, `ip address on ${device}`);
 
     return makeSockets({ device, index, address, mac, arp, dhcp, echo });
   } catch (error) {
@@ -136,7 +136,7 @@ function makeSockets({ device, index, address, mac, arp, dhcp, echo }: Opened): 
     mac,
     askArp: (wanted) => send(arp, encodeArpProbe(mac, wanted), packetAddress(index, ETH_P_ARP, EVERYBODY)),
     hearArp: () => hear(arp, decodeArpClaim),
-    askEcho: (wanted) => send(echo, encodeEchoRequest(echoId, echoes++ & 0xffff), inetAddress(wanted)),
+    askEcho: (wanted) => send(echo, encodeEchoRequest(echoId, echoes++ & 0xffff), sockaddr(wanted, 0)),
     hearEcho: () => hear(echo, decodeEchoReply),
     sendDhcp: (message) => send(dhcp, encodeClientDatagram(message), packetAddress(index, ETH_P_IP, EVERYBODY)),
     hearDhcp: () => hear(dhcp, decodeServerDatagram),
@@ -158,7 +158,7 @@ const DHCP_TO_CLIENTS = {
     { code: 0x45, jt: 4, jf: 0, k: 0x3fff },
     { code: 0xb1, jt: 0, jf: 0, k: 0 }, // length of the IP header
     { code: 0x48, jt: 0, jf: 0, k: 2 }, // destination port
-    { code: 0x15, jt: 0, jf: 1, k: DHCP_CLIENT },
+    { code: 0x15, jt: 0, jf: 1, k: DHCP_CLIENT_PORT },
     { code: 0x06, jt: 0, jf: 0, k: 0xffff },
     { code: 0x06, jt: 0, jf: 0, k: 0 },
   ],
@@ -180,96 +180,6 @@ function receiveAll<T>(fd: number, decode: (bytes: Buffer, from: Mac) => T | und
     if (one !== undefined) all.push(one);
   }
   return all;
-}
-
-/** RFC 5227 1.1: who has `wanted`, asked with 0.0.0.0 as the sender's address, so that no cache is changed by it. */
-export function encodeArpProbe(mac: Mac, wanted: Ipv4): Buffer {
-  const bytes = Buffer.alloc(28);
-  bytes.writeUInt16BE(ARPHRD_ETHER, 0);
-  bytes.writeUInt16BE(ETH_P_IP, 2);
-  bytes[4] = 6;
-  bytes[5] = 4;
-  bytes.writeUInt16BE(1, 6); // request
-  macToBytes(mac).copy(bytes, 8);
-  ipv4ToBytes(wanted).copy(bytes, 24);
-  return bytes;
-}
-
-/**
- * The claim of an ARP packet, request or reply: its sender has its address. A probe claims nothing. RFC 5227 2.1.1 has a host take
- * a probe for its own address as a conflict too; here it would be another server asking what we ask, and both would run away.
- */
-export function decodeArpClaim(bytes: Buffer): ArpClaim | undefined {
-  if (bytes.length < 28 || bytes.readUInt32BE(0) !== 0x00010800 || bytes.readUInt16BE(4) !== 0x0604) return undefined;
-  const operation = bytes.readUInt16BE(6);
-  if ((operation !== 1 && operation !== 2) || bytes.readUInt32BE(14) === 0) return undefined;
-  return { address: ipv4FromBytes(bytes, 14), mac: macFromBytes(bytes.subarray(8, 14)) };
-}
-
-/** RFC 792; the kernel adds the IP header, and no checksum. */
-export function encodeEchoRequest(id: number, sequence: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes[0] = ICMP_ECHO_REQUEST;
-  bytes.writeUInt16BE(id, 4);
-  bytes.writeUInt16BE(sequence, 6);
-  bytes.writeUInt16BE(checksum(bytes), 2);
-  return bytes;
-}
-
-/** Who answered. Whose request it was does not matter: an address that answers is in use. */
-export function decodeEchoReply(packet: Buffer): Ipv4 | undefined {
-  const body = ipBody(packet, IPPROTO_ICMP);
-  return body && body.length >= 8 && body[0] === ICMP_ECHO_REPLY ? ipv4FromBytes(packet, 12) : undefined;
-}
-
-/** The IP packet of a client without an address: 0.0.0.0:68 to 255.255.255.255:67. */
-export function encodeClientDatagram(message: Buffer): Buffer {
-  const packet = Buffer.alloc(28 + message.length);
-  packet[0] = 0x45;
-  packet.writeUInt16BE(packet.length, 2);
-  packet[8] = 64;
-  packet[9] = IPPROTO_UDP;
-  packet.fill(0xff, 16, 20);
-  packet.writeUInt16BE(checksum(packet.subarray(0, 20)), 10);
-  packet.writeUInt16BE(DHCP_CLIENT, 20);
-  packet.writeUInt16BE(DHCP_SERVER, 22);
-  packet.writeUInt16BE(8 + message.length, 24);
-  message.copy(packet, 28);
-  // RFC 768: over a header of addresses, protocol and length too
-  const pseudo = Buffer.from([0, 0, 0, 0, 255, 255, 255, 255, 0, IPPROTO_UDP, 0, 0]);
-  pseudo.writeUInt16BE(8 + message.length, 10);
-  packet.writeUInt16BE(checksum(Buffer.concat([pseudo, packet.subarray(20)])) || 0xffff, 26);
-  return packet;
-}
-
-/**
- * The DHCP message in an IP packet for clients. The UDP checksum is not looked at: one from a neighbour on the same host has not
- * been filled in yet, because no wire was passed.
- */
-export function decodeServerDatagram(packet: Buffer, mac: Mac): OverheardDhcp | undefined {
-  const body = ipBody(packet, IPPROTO_UDP);
-  if (!body || body.length < 8 || body.readUInt16BE(2) !== DHCP_CLIENT) return undefined;
-  const length = body.readUInt16BE(4);
-  if (length < 8 || length > body.length) return undefined;
-  return { bytes: Buffer.from(body.subarray(8, length)), address: ipv4FromBytes(packet, 12), mac };
-}
-
-/** What an unfragmented IPv4 packet of this protocol carries. */
-function ipBody(packet: Buffer, protocol: number): Buffer | undefined {
-  const start = ((packet[0] ?? 0) & 0xf) * 4;
-  if ((packet[0] ?? 0) >> 4 !== 4 || start < 20 || packet.length < start) return undefined;
-  const end = packet.readUInt16BE(2);
-  if (packet[9] !== protocol || (packet.readUInt16BE(6) & 0x3fff) !== 0 || end < start || end > packet.length)
-    return undefined;
-  return packet.subarray(start, end);
-}
-
-/** RFC 1071: the complement of the sum of 16-bit words in one's complement. */
-function checksum(bytes: Buffer): number {
-  let sum = 0;
-  for (let at = 0; at < bytes.length; at += 2) sum += ((bytes[at] as number) << 8) | (bytes[at + 1] ?? 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
 }
 
 function bindPacket(fd: number, device: string, index: number, protocol: number): void {
@@ -300,16 +210,6 @@ function packetAddress(index: number, protocol: number, to?: Buffer): Buffer {
   return bytes;
 }
 
-/** struct sockaddr_in without a port: raw sockets have none. */
-function inetAddress(address: Ipv4): Buffer {
-  const bytes = Buffer.alloc(16);
-  bytes.writeUInt16LE(AF_INET, 0);
-  ipv4ToBytes(address).copy(bytes, 4);
-  return bytes;
-}
-
 function failure(doing: string, advice?: string): SocketError {
-  const errno = koffi.errno();
-  const name = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `error ${errno}`;
-  return new SocketError(`cannot ${doing}: ${name}${advice ? ` (${advice})` : ''}`);
+  return new SocketError(`cannot ${doing}: ${errorName(koffi.errno())}${advice ? ` (${advice})` : ''}`);
 }

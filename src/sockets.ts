@@ -208,8 +208,11 @@ function setFlag(fd: number, level: number, option: number, value: number): bool
   return c.setsockopt(fd, level, option, bytes, 4) === 0;
 }
 
-/** struct sockaddr_in: family in the host's order (little-endian on every machine Node runs on), port and address in the net's. */
-function sockaddr(address: string, port: number): Buffer {
+/**
+ * struct sockaddr_in: family in the host's order (little-endian on every machine Node runs on), port and address in the net's. A raw
+ * socket has no port: 0.
+ */
+export function sockaddr(address: string, port: number): Buffer {
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(port, 2);
@@ -235,7 +238,8 @@ function failure(doing: string, address: string, port: number): SocketError {
   );
 }
 
-function errorName(errno: number): string {
+/** The kernel's name for it, like `EADDRINUSE`. */
+export function errorName(errno: number): string {
   return Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `error ${errno}`;
 }
 

@@ -283,7 +283,7 @@ test('without koffi the same is done by node:dgram, and says why', async (t) => 
   const folder = mkdtempSync(join(tmpdir(), 'firstlight-udp-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const source = join(import.meta.dirname, '../src');
-  for (const file of ['batch-udp.ts', 'wire/address.ts', 'wire/bytes.ts'])
+  for (const file of ['batch-udp.ts', 'mmsg.ts', 'plain-udp.ts', 'wire/address.ts', 'wire/bytes.ts'])
     cpSync(join(source, file), join(folder, file), { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   const without = (await import(join(folder, 'batch-udp.ts'))) as typeof import('../src/batch-udp.ts');

@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isWatchProbe, judgeForeign, watcherOf, watchMark } from '../../src/dhcp/foreign.ts';
 import { createWatch, type Watch, type WatchChange } from '../../src/dhcp/watch.ts';
 import type { Instant } from '../../src/model/time.ts';
-import type { OverheardDhcp } from '../../src/probe-sockets.ts';
 import { type Ipv4, type Mac, macToBytes } from '../../src/wire/address.ts';
 import { getOption, setOption } from '../../src/wire/dhcp-options.ts';
 import { type DhcpPacket, decodeDhcp, encodeDhcp } from '../../src/wire/dhcp-packet.ts';
 import type { MessageType } from '../../src/wire/dhcp-shapes.ts';
+import type { OverheardDhcp } from '../../src/wire/ipv4-packet.ts';
 import { encodePxe } from '../../src/wire/pxe.ts';
 
 const NONE = '0.0.0.0' as Ipv4;
