@@ -9,6 +9,8 @@ export type Events = {
   emit(event: NewEvent): Event;
   /** Run `work` in one transaction; what it emits is kept in that same transaction and told after it. */
   settle<T>(work: () => T): T;
+  /** The same without waiting for the disk, see `transactEarly`; told when it is durable. Throws as `work` does. */
+  settleEarly<T>(work: () => T): { result: T; durable: Promise<void> | undefined };
   listen(listener: (event: Event) => void): () => void;
 };
 
@@ -35,6 +37,17 @@ export function createEvents(db: Db, history: History, clock: Clock): Events {
     }
   }
 
+  /** What is rolled back did not happen, and is not told. */
+  function orForget<T>(work: () => T): T {
+    const before = untold.length;
+    try {
+      return work();
+    } catch (error) {
+      untold.length = before;
+      throw error;
+    }
+  }
+
   return {
     emit(event) {
       const kept = history.append(event, clock());
@@ -44,15 +57,14 @@ export function createEvents(db: Db, history: History, clock: Clock): Events {
     },
     settle(work) {
       if (db.sql.inTransaction) return work();
-      const before = untold.length;
-      try {
-        const result = db.transact(work);
-        tell();
-        return result;
-      } catch (error) {
-        untold.length = before; // what was rolled back did not happen
-        throw error;
-      }
+      const result = orForget(() => db.transact(work));
+      tell();
+      return result;
+    },
+    settleEarly(work) {
+      const { result, durable } = orForget(() => db.transactEarly(work));
+      // whatever is committed durably meanwhile makes this durable too, and is told after it
+      return { result, durable: durable?.then(tell) };
     },
     listen(listener) {
       listeners.add(listener);

@@ -23,6 +23,7 @@ import { joinParts } from '../src/parts.ts';
 import { openAssets } from '../src/store/assets.ts';
 import { loadContent } from '../src/store/content.ts';
 import { openDb } from '../src/store/db.ts';
+import type { SyncFile } from '../src/store/flush.ts';
 import { openSecrets } from '../src/store/secrets.ts';
 import { openTokens } from '../src/store/tokens.ts';
 import { type Ipv4, type Mac, macToBytes, parseCidr } from '../src/wire/address.ts';
@@ -45,6 +46,13 @@ export type Options = {
   acceptAutomatically?: boolean;
   /** Asset paths and loaders that are not there. */
   lacks?: readonly string[];
+  /** A disk that takes its time, or fails. */
+  sync?: SyncFile;
+};
+
+/** A disk that is done at once: an answer is there in the turn that made it. */
+const syncAtOnce: SyncFile = (_fd, done) => {
+  done(null);
 };
 
 /** The parts of an appliance as main.ts joins them, without its sockets, in a folder of its own and with a clock that tests move. */
@@ -52,7 +60,7 @@ export async function startHarness(options: Options = {}) {
   const folder = options.folder ?? mkdtempSync(join(PLACE, 'firstlight-'));
   const time = { now: Date.UTC(2026, 0, 1, 12) as Instant, steady: 0 };
   const clock = (): Instant => time.now;
-  const db = openDb(join(folder, 'data'));
+  const db = openDb(join(folder, 'data'), options.sync ?? syncAtOnce);
   db.sql.pragma('synchronous = OFF'); // no test cuts the power
   const tokens = openTokens(db);
   const { assets, library: opened, loadersFolder } = await contentWithout(options.lacks ?? [], folder);
@@ -156,6 +164,9 @@ export async function startHarness(options: Options = {}) {
     /** Datagrams that are all there before the server has its turn, as from recvmmsg; what it answers is nobody's. */
     hear: (packets: readonly Buffer[]): void =>
       wire.sockets.dhcpBroadcast.hear(packets.map((bytes) => ({ bytes, address: '0.0.0.0' as Ipv4, port: 68 }))),
+
+    /** Every datagram that the server has sent. */
+    sent: (): readonly BatchDatagram[] => wire.all,
 
     /** A request as the rim understands it. */
     understand: (ask: Ask): DhcpRequest =>
@@ -320,6 +331,7 @@ export function buildRequest(ask: Ask): Buffer {
 /** DHCP sockets that lead nowhere: a datagram is handed in, and what is sent comes out. */
 function fakeWire() {
   let sent: ((bytes: Buffer) => void) | undefined;
+  const all: BatchDatagram[] = [];
   type FakeSocket = BatchUdp & { hear(batch: BatchDatagram[]): void };
   const socket = (): FakeSocket => {
     let listener: ((batch: BatchDatagram[]) => void) | undefined;
@@ -329,6 +341,7 @@ function fakeWire() {
         listener = wanted;
       },
       send: (batch) => {
+        all.push(...batch);
         for (const { bytes } of batch) sent?.(bytes);
         return { sent: batch.length, waiting: 0, failed: [] };
       },
@@ -339,6 +352,7 @@ function fakeWire() {
   };
   const sockets = { dhcp: socket(), dhcpBroadcast: socket(), pxe: socket(), pxeBroadcast: socket() };
   return {
+    all,
     sockets: sockets satisfies DhcpSockets as Record<keyof DhcpSockets, FakeSocket>,
     async exchange(bytes: Buffer, ask?: Ask, onSend?: (reply: DhcpPacket) => void): Promise<DhcpPacket | undefined> {
       let reply: DhcpPacket | undefined;

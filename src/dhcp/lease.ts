@@ -1,4 +1,4 @@
-import { describeClient, isHeld, type Pool, type Subnet } from '../model/network.ts';
+import { describeClient, isHeld, type Subnet } from '../model/network.ts';
 import type { Reason } from '../model/reason.ts';
 import { cidrBroadcast, cidrContains, type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../wire/address.ts';
 import { type DhcpRequest, type DhcpView, requestedAddress, subnetById } from './view.ts';
@@ -94,14 +94,26 @@ export function hasRoomFor(subnet: Subnet, view: DhcpView): boolean {
 /** Whether an address is one that the subnet gives out to everybody. */
 export function isInPool(address: Ipv4, subnet: Subnet): boolean {
   const number = ipv4ToNumber(address);
-  return (
-    subnet.pools.some((pool) => number >= ipv4ToNumber(pool.first) && number <= ipv4ToNumber(pool.last)) &&
-    address !== subnet.cidr.base &&
-    address !== cidrBroadcast(subnet.cidr) &&
-    address !== subnet.gateway &&
-    !subnet.dns.includes(address) &&
-    !subnet.relays.includes(address)
-  );
+  const { ranges, kept } = spaceOf(subnet);
+  return ranges.some(({ first, last }) => number >= first && number <= last) && !kept.has(address);
+}
+
+/** The pools of a subnet as numbers, and the addresses in them that are no client's. */
+type Space = { ranges: { first: number; last: number }[]; size: number; kept: ReadonlySet<Ipv4> };
+/** A subnet that is changed is another object. */
+const spaces = new WeakMap<Subnet, Space>();
+
+function spaceOf(subnet: Subnet): Space {
+  let space = spaces.get(subnet);
+  if (!space) {
+    const { cidr, gateway, dns, relays } = subnet;
+    const ranges = subnet.pools.map((pool) => ({ first: ipv4ToNumber(pool.first), last: ipv4ToNumber(pool.last) }));
+    const size = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+    const kept = new Set([cidr.base, cidrBroadcast(cidr), ...(gateway ? [gateway] : []), ...dns, ...relays]);
+    space = { ranges, size, kept };
+    spaces.set(subnet, space);
+  }
+  return space;
 }
 
 /** The first never-used address on the client's own way through the pools. */
@@ -162,20 +174,17 @@ function firstOf<T, R>(list: readonly T[], choose: (one: T) => R | undefined): R
   return undefined;
 }
 
-const sizeOf = (pool: Pool): number => ipv4ToNumber(pool.last) - ipv4ToNumber(pool.first) + 1;
-
 /** How many addresses the pools of a subnet have. */
 export function poolSize(subnet: Subnet): number {
-  return subnet.pools.reduce((sum, pool) => sum + sizeOf(pool), 0);
+  return spaceOf(subnet).size;
 }
 
 /** The address number `index` of the subnet's pools, counted through. */
 function poolAddress(subnet: Subnet, index: number): Ipv4 {
   let left = index;
-  for (const pool of subnet.pools) {
-    const size = sizeOf(pool);
-    if (left < size) return ipv4FromNumber(ipv4ToNumber(pool.first) + left);
-    left -= size;
+  for (const { first, last } of spaceOf(subnet).ranges) {
+    if (left <= last - first) return ipv4FromNumber(first + left);
+    left -= last - first + 1;
   }
   throw new RangeError(`subnet ${subnet.name} has no pool address ${index}`);
 }

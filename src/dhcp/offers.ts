@@ -6,91 +6,94 @@ import type { Offer } from './view.ts';
 /** No more clients than this are held an address for at once; the oldest offer makes room. */
 const LIMIT = 20_000;
 
+/** The offers of one subnet. `unused`: how many of them take an address of the pool that nobody has had. */
+type Held = { byClient: Map<ClientKey, Offer>; byAddress: Map<Ipv4, Offer>; unused: number };
+
 /** Offers that wait for their REQUEST. In memory only: an offer promises nothing that a restart could break. */
 export function createOffers() {
-  const byClient = new Map<string, Offer>();
-  const bySubnet = new Map<number, Map<Ipv4, Offer>>();
-  const takenUnused = new Map<number, number>();
-
-  function count(offer: Offer, by: number): void {
-    if (offer.takesUnused) takenUnused.set(offer.subnetId, (takenUnused.get(offer.subnetId) ?? 0) + by);
-  }
+  /** The oldest stand first. */
+  const all = new Set<Offer>();
+  const subnets = new Map<number, Held>();
 
   function drop(offer: Offer): void {
-    count(offer, -1);
-    byClient.delete(`${offer.subnetId} ${offer.client}`);
-    const addresses = bySubnet.get(offer.subnetId);
-    if (addresses?.get(offer.address) === offer) addresses.delete(offer.address);
+    all.delete(offer);
+    const held = heldOn(offer.subnetId);
+    if (offer.takesUnused) held.unused--;
+    if (held.byClient.get(offer.client) === offer) held.byClient.delete(offer.client);
+    if (held.byAddress.get(offer.address) === offer) held.byAddress.delete(offer.address);
   }
 
-  function addressesOf(subnetId: number): Map<Ipv4, Offer> {
-    let addresses = bySubnet.get(subnetId);
-    if (!addresses) {
-      addresses = new Map();
-      bySubnet.set(subnetId, addresses);
+  function heldOn(subnetId: number): Held {
+    let held = subnets.get(subnetId);
+    if (!held) {
+      held = { byClient: new Map(), byAddress: new Map(), unused: 0 };
+      subnets.set(subnetId, held);
     }
-    return addresses;
+    return held;
   }
+
+  /** Let go of what has expired, at most so many. */
+  function sweep(now: Instant, most = Number.POSITIVE_INFINITY): void {
+    let seen = 0;
+    for (const offer of all) {
+      firstEnd = offer.expiresAt;
+      if (firstEnd > now || seen++ >= most) return;
+      drop(offer);
+    }
+    firstEnd = Number.POSITIVE_INFINITY;
+  }
+  /** Not later than the end of the first of them: before it there is nothing to sweep. */
+  let firstEnd = Number.POSITIVE_INFINITY;
 
   return {
     /** Hold an address for a client: instead of its former one on that subnet, and of the client that had this one on offer. */
     hold(offer: Offer): void {
-      const former = byClient.get(`${offer.subnetId} ${offer.client}`);
+      const { byClient, byAddress } = heldOn(offer.subnetId);
+      const former = byClient.get(offer.client);
       if (former) drop(former);
-      const addresses = addressesOf(offer.subnetId);
-      const holder = addresses.get(offer.address);
+      const holder = byAddress.get(offer.address);
       if (holder) drop(holder);
-      for (const oldest of byClient.values()) {
-        if (byClient.size < LIMIT) break;
-        drop(oldest);
-      }
-      byClient.set(`${offer.subnetId} ${offer.client}`, offer);
-      addresses.set(offer.address, offer);
-      count(offer, 1);
+      if (all.size >= LIMIT) drop(all.values().next().value as Offer);
+      all.add(offer);
+      byClient.set(offer.client, offer);
+      byAddress.set(offer.address, offer);
+      if (offer.takesUnused) heldOn(offer.subnetId).unused++;
+      firstEnd = Math.min(firstEnd, offer.expiresAt);
     },
 
     forget(subnetId: number, client: ClientKey): void {
-      const offer = byClient.get(`${subnetId} ${client}`);
+      const offer = subnets.get(subnetId)?.byClient.get(client);
       if (offer) drop(offer);
     },
 
     of(subnetId: number, client: ClientKey, now: Instant): Offer | undefined {
-      const offer = byClient.get(`${subnetId} ${client}`);
+      const offer = subnets.get(subnetId)?.byClient.get(client);
       return offer && offer.expiresAt > now ? offer : undefined;
     },
 
     at(subnetId: number, address: Ipv4, now: Instant): Offer | undefined {
-      const offer = bySubnet.get(subnetId)?.get(address);
+      const offer = subnets.get(subnetId)?.byAddress.get(address);
       return offer && offer.expiresAt > now ? offer : undefined;
     },
 
     /** How many never-used addresses of a subnet's pool are on offer. */
     takenUnused(subnetId: number, now: Instant): number {
-      for (const offer of byClient.values()) {
-        if (offer.expiresAt > now) break; // the oldest stand first
-        drop(offer);
-      }
-      return takenUnused.get(subnetId) ?? 0;
+      if (firstEnd <= now) sweep(now);
+      return subnets.get(subnetId)?.unused ?? 0;
     },
 
     /** The offers of a subnet, the oldest first. */
-    oldest: (subnetId: number): Iterable<Offer> => bySubnet.get(subnetId)?.values() ?? [],
+    oldest: (subnetId: number): Iterable<Offer> => subnets.get(subnetId)?.byAddress.values() ?? [],
 
-    /** Let go of what has expired; a few at a time, the oldest stand first. */
-    sweep(now: Instant, most: number): void {
-      let seen = 0;
-      for (const offer of byClient.values()) {
-        if (offer.expiresAt > now || seen++ >= most) return;
-        drop(offer);
-      }
-    },
+    sweep,
 
     /** The clock was set: each offer keeps the time that it had left. */
     shift(ms: number): void {
-      for (const offer of byClient.values()) {
+      for (const offer of all) {
         offer.offeredAt = (offer.offeredAt + ms) as Instant;
         offer.expiresAt = (offer.expiresAt + ms) as Instant;
       }
+      firstEnd += ms;
     },
   };
 }

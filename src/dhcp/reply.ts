@@ -111,6 +111,17 @@ function composeHeader(request: DhcpRequest, type: 'offer' | 'ack' | 'nak'): Dhc
 
 /** What follows from the subnet and the machine. */
 function networkOptions(subnet: Subnet, hostname: string | undefined): Map<number, Buffer> {
+  const options = new Map(optionsOfSubnet(subnet));
+  if (hostname) setOption(options, 'hostName', hostname);
+  return options;
+}
+
+/** A subnet that is changed is another object. */
+const subnetOptions = new WeakMap<Subnet, ReadonlyMap<number, Buffer>>();
+
+function optionsOfSubnet(subnet: Subnet): ReadonlyMap<number, Buffer> {
+  const present = subnetOptions.get(subnet);
+  if (present) return present;
   const options = new Map<number, Buffer>();
   if (subnet.gateway) setOption(options, 'routers', [subnet.gateway]);
   if (subnet.dns.length > 0) setOption(options, 'dnsServers', subnet.dns);
@@ -119,7 +130,7 @@ function networkOptions(subnet: Subnet, hostname: string | undefined): Map<numbe
     setOption(options, 'domainName', subnet.domain);
     setOption(options, 'domainSearch', [subnet.domain]);
   }
-  if (hostname) setOption(options, 'hostName', hostname);
+  subnetOptions.set(subnet, options);
   return options;
 }
 

@@ -173,32 +173,23 @@ export function createDhcpServer(options: DhcpServerOptions) {
     return leases.hasMac(mac) || network.hasMac(mac) || machines.hasMac(mac);
   }
 
-  /** Group commit: an answer leaves only after its lease, and those of all the others of this turn, are on disk. */
+  /** Group commit: an answer leaves only after its lease, and those of all the others of this slice, are on disk. */
   function answerSlice(): void {
     isAwake = false;
     if (isClosed) return;
     const slice = queue.take(SLICE);
     counts.dropped = queue.dropped();
-    send(record(slice));
-    wake();
-  }
-
-  function record(datagrams: readonly Datagram[]): Answer[] {
+    // nothing was made durable, so nothing is answered; the clients will ask again
+    const giveUp = (error: unknown): void =>
+      log(`${slice.length} requests could not be recorded: ${error instanceof Error ? error.stack : String(error)}`);
     try {
-      return events.settle(() => {
-        const answers: Answer[] = [];
-        for (const datagram of datagrams) {
-          const answer = answerOne(datagram);
-          if (answer) answers.push(answer);
-        }
-        return answers;
-      });
+      const { result, durable } = events.settleEarly(() => slice.flatMap((datagram) => answerOne(datagram) ?? []));
+      if (durable) durable.then(() => send(result)).catch(giveUp);
+      else send(result);
     } catch (error) {
-      // nothing was committed, so nothing is answered; the clients will ask again
-      const reason = error instanceof Error ? error.stack : String(error);
-      log(`${datagrams.length} requests could not be recorded: ${reason}`);
-      return [];
+      giveUp(error);
     }
+    wake();
   }
 
   function answerOne(datagram: Datagram): Answer | undefined {

@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { createCheckpoints } from './checkpoints.ts';
+import { createFlush, type SyncFile } from './flush.ts';
 
 const SCHEMA_FOLDER = join(import.meta.dirname, 'schema');
 
@@ -12,35 +14,76 @@ export type Db = {
   sql: Database.Database;
   /** Run `work` in one immediate transaction, durable when this returns. Inside another one it joins that. */
   transact<T>(work: () => T): T;
+  /**
+   * The same without waiting for the disk: `durable` resolves when what `work` wrote is on it, and rejects when the disk refuses;
+   * undefined when it wrote nothing. Not for use inside another transaction.
+   */
+  transactEarly<T>(work: () => T): { result: T; durable: Promise<void> | undefined };
   /** Told when a transaction was taken back: what others hold in memory of the database may not be true. */
   onRollback(listener: () => void): void;
   close(): void;
 };
 
-/** Open (and make or migrate) `FOLDER/firstlight.db`. Throws when the file was written by a newer Firstlight. */
-export function openDb(folder: string): Db {
+/**
+ * Open (and make or migrate) `FOLDER/firstlight.db`. Throws when the file was written by a newer Firstlight. `sync` stands in for
+ * fdatasync(2) where a test plays the disk.
+ */
+export function openDb(folder: string, sync: SyncFile = fdatasync): Db {
   if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const sql = new Database(join(folder, 'firstlight.db'));
+  const path = join(folder, 'firstlight.db');
+  const sql = new Database(path);
   sql.pragma('journal_mode = WAL');
   sql.pragma('synchronous = FULL'); // an ACK or a ticket that was told to the world survives a power cut
   sql.pragma('foreign_keys = ON');
   sql.pragma('busy_timeout = 5000');
   migrate(sql);
+  const wal = openWal(folder, path, sql);
+  const flush = createFlush((done) => sync(wal, done));
+  const checkpoints = createCheckpoints(path, sql);
+  const changes = sql.prepare<[], number>('SELECT total_changes()').pluck();
   const rollbackListeners: (() => void)[] = [];
+
+  function transact<T>(work: () => T): T {
+    try {
+      return sql.transaction(work).immediate();
+    } catch (error) {
+      if (sql.open) for (const listener of rollbackListeners) listener();
+      throw error;
+    } finally {
+      checkpoints.note();
+    }
+  }
+
   return {
     sql,
-    transact(work) {
-      if (sql.inTransaction) return work();
+    transact: (work) => (sql.inTransaction ? work() : transact(work)),
+    transactEarly(work) {
+      const before = changes.get();
+      sql.pragma('synchronous = NORMAL'); // the commit is written, in its order, and not waited for
       try {
-        return sql.transaction(work).immediate();
-      } catch (error) {
-        if (sql.open) for (const listener of rollbackListeners) listener();
-        throw error;
+        const result = transact(work);
+        return { result, durable: changes.get() === before ? undefined : flush() };
+      } finally {
+        sql.pragma('synchronous = FULL');
       }
     },
     onRollback: (listener) => void rollbackListeners.push(listener),
-    close: () => sql.close(),
+    close() {
+      checkpoints.close();
+      sql.close();
+      closeSync(wal);
+    },
   };
+}
+
+/** The write-ahead log, which is one file as long as the database is open: what is synced here is what SQLite has written there. */
+function openWal(folder: string, path: string, sql: Database.Database): number {
+  // the first write makes the file; its name has to be on the disk as well
+  sql.pragma(`user_version = ${sql.pragma('user_version', { simple: true })}`);
+  const place = openSync(folder, 'r');
+  fsyncSync(place);
+  closeSync(place);
+  return openSync(`${path}-wal`, 'r');
 }
 
 /** Bring the file to the newest schema: `schema/NNNN-name.sql` in order, each in one transaction with its number. */

@@ -35,13 +35,13 @@ export function openLeases(db: Db) {
     INSERT INTO lease (subnet_id, address, client, mac, client_id, uuid, hostname, state, started_at, expires_at, is_guest, giaddr, relay_information)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (subnet_id, address) DO UPDATE SET client = excluded.client, mac = excluded.mac, client_id = excluded.client_id,
-      uuid = excluded.uuid,      hostname = excluded.hostname, state = excluded.state, started_at = excluded.started_at, expires_at = excluded.expires_at,
+      uuid = excluded.uuid, hostname = excluded.hostname, state = excluded.state, started_at = excluded.started_at, expires_at = excluded.expires_at,
       is_guest = excluded.is_guest, giaddr = excluded.giaddr, relay_information = excluded.relay_information`);
   const shift = db.sql.prepare('UPDATE lease SET expires_at = expires_at + ?, started_at = started_at + ?');
 
-  const byAddress = new Map<string, Lease>();
-  const byClient = new Map<string, Lease>();
-  const byClientId = new Map<string, Lease>();
+  const byAddress = bySubnet<Ipv4>();
+  const byClient = bySubnet<ClientKey>();
+  const byClientId = bySubnet<string>();
   const byMac = new Map<Mac, Lease>();
   /** All subnets' leases of an address; two subnets have the same one only when the networks never meet. */
   const boundAt = new Map<Ipv4, Lease>();
@@ -59,20 +59,20 @@ export function openLeases(db: Db) {
   }
 
   function enter(lease: Lease): void {
-    byAddress.set(`${lease.subnetId} ${lease.address}`, lease);
-    if (lease.client) byClient.set(`${lease.subnetId} ${lease.client}`, lease);
+    byAddress.of(lease.subnetId).set(lease.address, lease);
+    if (lease.client) byClient.of(lease.subnetId).set(lease.client, lease);
     if (lease.mac) byMac.set(lease.mac, lease);
-    if (lease.clientId) byClientId.set(idKey(lease.subnetId, lease.clientId), lease);
+    if (lease.clientId) byClientId.of(lease.subnetId).set(idKey(lease.clientId), lease);
     if (lease.state === 'bound') boundAt.set(lease.address, lease);
     tallies.get(lease.subnetId)?.changes.push([lease.address, 1]);
     if (lease.isGuest && lease.state === 'bound') enterGuest(lease);
   }
 
   function leave(lease: Lease): void {
-    byAddress.delete(`${lease.subnetId} ${lease.address}`);
-    if (lease.client) forget(byClient, `${lease.subnetId} ${lease.client}`, lease);
+    byAddress.of(lease.subnetId).delete(lease.address);
+    if (lease.client) forget(byClient.of(lease.subnetId), lease.client, lease);
     if (lease.mac) forget(byMac, lease.mac, lease);
-    if (lease.clientId) forget(byClientId, idKey(lease.subnetId, lease.clientId), lease);
+    if (lease.clientId) forget(byClientId.of(lease.subnetId), idKey(lease.clientId), lease);
     forget(boundAt, lease.address, lease);
     tallies.get(lease.subnetId)?.changes.push([lease.address, -1]);
     guests.get(lease.subnetId)?.leases.delete(lease);
@@ -87,15 +87,14 @@ export function openLeases(db: Db) {
 
   return {
     reload,
-    all: (): Lease[] => [...byAddress.values()],
+    all: (): Lease[] => [...byAddress.all()],
     /** The client's own lease on the subnet, in whatever state. */
-    of: (subnetId: number, client: ClientKey): Lease | undefined => byClient.get(`${subnetId} ${client}`),
+    of: (subnetId: number, client: ClientKey): Lease | undefined => byClient.of(subnetId).get(client),
     /** The newest lease of a client identifier (option 61), whatever card it came from. */
-    ofClientId: (subnetId: number, clientId: Buffer): Lease | undefined => byClientId.get(idKey(subnetId, clientId)),
+    ofClientId: (subnetId: number, clientId: Buffer): Lease | undefined => byClientId.of(subnetId).get(idKey(clientId)),
     /** Whether any subnet has a lease, in whatever state, of an Ethernet card. */
     hasMac: (mac: Mac): boolean => byMac.has(mac),
-    at: (subnetId: number, address: Ipv4): Lease | undefined => byAddress.get(`${subnetId} ${address}`),
-    /** Whose address this is now, to tell who asks for a file without a name of its own. */
+    at: (subnetId: number, address: Ipv4): Lease | undefined => byAddress.of(subnetId).get(address),
     /** The address that one of these cards has now. */
     addressOf(macs: readonly Mac[]): Ipv4 | undefined {
       let newest: Lease | undefined;
@@ -105,13 +104,14 @@ export function openLeases(db: Db) {
       }
       return newest?.address;
     },
+    /** Whose address this is now, to tell who asks for a file without a name of its own. */
     macAt: (address: Ipv4): Mac | undefined => boundAt.get(address)?.mac,
     /** How many of the subnet's addresses that satisfy `isIn` have a lease, in whatever state. Counted anew when the subnet is another. */
     countIn(subnet: Subnet, isIn: (address: Ipv4) => boolean): number {
       let tally = tallies.get(subnet.id);
       if (tally?.subnet !== subnet) {
         tally = { subnet, count: 0, changes: [] };
-        for (const lease of byAddress.values()) if (lease.subnetId === subnet.id && isIn(lease.address)) tally.count++;
+        for (const address of byAddress.of(subnet.id).keys()) if (isIn(address)) tally.count++;
         tallies.set(subnet.id, tally);
       }
       for (const [address, by] of tally.changes) if (isIn(address)) tally.count += by;
@@ -136,8 +136,8 @@ export function openLeases(db: Db) {
     ended(subnetId: number, now: Instant): readonly Ipv4[] {
       const present = ended.get(subnetId);
       if (present && Math.abs(now - present.at) < SLOW_MS) return present.addresses;
-      const leases = [...byAddress.values()].filter(
-        (lease) => lease.subnetId === subnetId && (lease.state === 'released' || lease.expiresAt <= now),
+      const leases = [...byAddress.of(subnetId).values()].filter(
+        (lease) => lease.state === 'released' || lease.expiresAt <= now,
       );
       leases.sort((a, b) => a.expiresAt - b.expiresAt);
       const addresses = leases.map((lease) => lease.address);
@@ -147,7 +147,7 @@ export function openLeases(db: Db) {
 
     /** Write a lease. A client that held another address of the subnet gives that one up. */
     put(lease: Lease): void {
-      const before = lease.client && byClient.get(`${lease.subnetId} ${lease.client}`);
+      const before = lease.client && byClient.of(lease.subnetId).get(lease.client);
       if (before && before.address !== lease.address) {
         remove.run(before.subnetId, before.address);
         leave(before);
@@ -167,7 +167,7 @@ export function openLeases(db: Db) {
         lease.giaddr ?? null,
         lease.relayInformation ?? null,
       );
-      const holder = byAddress.get(`${lease.subnetId} ${lease.address}`);
+      const holder = byAddress.of(lease.subnetId).get(lease.address);
       if (holder) leave(holder);
       enter(lease);
     },
@@ -186,7 +186,7 @@ export function openLeases(db: Db) {
     /** Forget leases that ended before `before`, at most `most` of them; says how many. */
     dropEnded(before: Instant, most: number): number {
       const old: Lease[] = [];
-      for (const lease of byAddress.values()) {
+      for (const lease of byAddress.all()) {
         if (old.length >= most) break;
         if (lease.expiresAt < before) old.push(lease);
       }
@@ -199,7 +199,26 @@ export function openLeases(db: Db) {
   };
 }
 
-const idKey = (subnetId: number, clientId: Buffer): string => `${subnetId} ${clientId.toString('latin1')}`;
+const idKey = (clientId: Buffer): string => clientId.toString('latin1');
+
+/** Leases by subnet and key: a map for each subnet, so that looking one up makes no new string. */
+function bySubnet<K>() {
+  const maps = new Map<number, Map<K, Lease>>();
+  return {
+    of(subnetId: number): Map<K, Lease> {
+      let leases = maps.get(subnetId);
+      if (!leases) {
+        leases = new Map();
+        maps.set(subnetId, leases);
+      }
+      return leases;
+    },
+    *all(): Generator<Lease, undefined> {
+      for (const leases of maps.values()) yield* leases.values();
+    },
+    clear: (): void => maps.clear(),
+  };
+}
 
 function forget<K>(map: Map<K, Lease>, key: K, lease: Lease): void {
   if (map.get(key) === lease) map.delete(key);

@@ -128,8 +128,11 @@ export function macToBytes(mac: Mac): Buffer {
 /** The MAC of exactly six bytes; WireError for another number of them. */
 export function macFromBytes(bytes: Buffer): Mac {
   if (bytes.length !== 6) throw notA('MAC address', bytes.toString('hex'), 'six bytes');
-  return bytes.toString('hex').replace(/..(?=.)/g, '$&:') as Mac;
+  let text = hex[bytes[0] as number] as string;
+  for (let i = 1; i < 6; i++) text += `:${hex[bytes[i] as number]}`;
+  return text as Mac;
 }
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 export function ipv4ToBytes(address: Ipv4): Buffer {
   const bytes = Buffer.allocUnsafe(4);

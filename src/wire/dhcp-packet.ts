@@ -185,6 +185,7 @@ function walkOptions(bytes: Buffer, start: number, end: number, { options, parts
 
 /** A name in the header ends at its first NUL; the last byte is always one (RFC 2131 2). */
 function headerText(bytes: Buffer, { start, length }: { start: number; length: number }): string {
+  if (bytes[start] === 0) return '';
   return textFromBytes(bytes.subarray(start, start + length - 1));
 }
 
@@ -206,11 +207,10 @@ const needs = new Map([
 const comeFirst = [53, 54, 51];
 
 function planOptions(packet: DhcpPacket, maxSize: number, mayOverload: boolean): Plan {
-  const rest = [...packet.options.keys()].filter((code) => !comeFirst.includes(code) && code > 0 && code < 255);
-  const wanted = [...comeFirst.filter((code) => packet.options.has(code)), ...rest].filter((code) => code !== 52);
+  const wanted = codesInOrder(packet.options);
   const room = maxSize - optionsStart - 1;
   const total = wanted.reduce((sum, code) => sum + optionSize(packet, code), 0);
-  if (total <= room) return placeOptions(packet, wanted, room, 0, 0);
+  if (total <= room) return placeAll(packet, wanted, total);
   if (!mayOverload) return placeOptions(packet, wanted, room, 0, 0);
   const plan = placeOptions(
     packet,
@@ -220,6 +220,21 @@ function planOptions(packet: DhcpPacket, maxSize: number, mayOverload: boolean):
     packet.sname ? 0 : sname.length - 1,
   );
   return plan.overload > 0 ? plan : placeOptions(packet, wanted, room, 0, 0);
+}
+
+function codesInOrder(options: ReadonlyMap<number, Buffer>): number[] {
+  const codes = comeFirst.filter((code) => options.has(code));
+  for (const code of options.keys())
+    if (code > 0 && code < 255 && code !== 52 && !comeFirst.includes(code)) codes.push(code);
+  return codes;
+}
+
+/** As nearly always, there is room for everything. */
+function placeAll(packet: DhcpPacket, wanted: number[], size: number): Plan {
+  const none: Area = { codes: [], size: 0, room: 0 };
+  const codes = wanted.filter((code) => code !== 82);
+  const last = packet.options.get(82);
+  return { main: { codes, size, room: size }, file: none, sname: none, last, overload: 0, dropped: [] };
 }
 
 /** Each option goes, whole, to the first area with room for it, the important ones first; the order inside an area is
@@ -253,6 +268,10 @@ function optionSize(packet: DhcpPacket, code: number): number {
 }
 
 function putOption(out: Writer, code: number, value: Buffer): void {
+  if (value.length <= 255) {
+    out.u8(code, 'option code').u8(value.length, 'option length').put(value, 'option');
+    return;
+  }
   let at = 0;
   do {
     const part = value.subarray(at, at + 255);

@@ -121,7 +121,8 @@ export const bytes: Shape<Buffer> = { decode: (value) => value, encode: (value) 
  *  (OVMF 2022.11 sends an uninitialised byte here). */
 export const optionCodes: Shape<number[]> = {
   decode: (value) => {
-    const codes = [...new Set(value)].filter((code) => code !== 0 && code !== 255);
+    const codes: number[] = [];
+    for (const code of value) if (code !== 0 && code !== 255 && !codes.includes(code)) codes.push(code);
     return codes.length > 0 ? codes : undefined;
   },
   encode: (codes) => codes.reduce((out, code) => out.u8(code, 'option code'), new Writer(codes.length)).done(),

@@ -33,12 +33,29 @@ ALTER TABLE reservation_2 RENAME TO reservation;
 CREATE UNIQUE INDEX reservation_port ON reservation (subnet_id, circuit_id, remote_id)
   WHERE length(circuit_id) + length(remote_id) > 0;
 
-ALTER TABLE lease ADD COLUMN started_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE lease ADD COLUMN is_guest INTEGER NOT NULL DEFAULT 0 CHECK (is_guest IN (0, 1));
-ALTER TABLE lease ADD COLUMN uuid TEXT;
-ALTER TABLE lease ADD COLUMN giaddr TEXT;
-ALTER TABLE lease ADD COLUMN relay_information BLOB;    -- option 82 as it came: a renewal comes without it
-DROP INDEX lease_by_address;                            -- the appliance holds all leases in memory
+-- One row per address that was ever given out, in the order in which they were first: a commit of many touches few pages.
+-- The appliance holds all of them in memory, so it looks none up here.
+CREATE TABLE lease_2 (
+  subnet_id          INTEGER NOT NULL REFERENCES subnet (id) ON DELETE CASCADE,
+  address            TEXT NOT NULL,
+  client             TEXT,                              -- 'hw:' or 'id:' key, see model/network.ts; a declined address has none
+  mac                TEXT,
+  client_id          BLOB,
+  uuid               TEXT,
+  hostname           TEXT NOT NULL DEFAULT '',
+  state              TEXT NOT NULL CHECK (state IN ('bound', 'released', 'declined')),
+  started_at         INTEGER NOT NULL,
+  expires_at         INTEGER NOT NULL,
+  is_guest           INTEGER NOT NULL CHECK (is_guest IN (0, 1)),
+  giaddr             TEXT,
+  relay_information  BLOB,                              -- option 82 as it came: a renewal comes without it
+  UNIQUE (subnet_id, address),
+  UNIQUE (subnet_id, client)
+) STRICT;
+INSERT INTO lease_2 (subnet_id, address, client, mac, client_id, hostname, state, started_at, expires_at, is_guest)
+  SELECT subnet_id, address, client, mac, client_id, hostname, state, 0, expires_at, 0 FROM lease;
+DROP TABLE lease;
+ALTER TABLE lease_2 RENAME TO lease;
 
 -- What a person wants sent. scope_id: '' for global, else the id of the subnet, reservation or machine, or a profile's name.
 CREATE TABLE dhcp_option (
