@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Mac } from '../src/wire/address.ts';
+import { MACHINES } from './clients.ts';
 import { BenchError } from './error.ts';
 import { INTERFACE, POOL, poolAddress, RELAY, SERVER_NAMESPACE } from './net.ts';
 import type { Processes, Running } from './processes.ts';
@@ -22,11 +23,15 @@ export const firstlight: Server = {
   start: async (processes, folder) => (await startFirstlight(processes, folder)).running,
 };
 
-/** Firstlight with the store that `enterMachines` made in `full`: each start has a copy of its own. */
-export function firstlightWith(full: string): Server {
+/**
+ * Firstlight with the store that `enterMachines` made in `full`: each start has a copy of its own. Strangers ask it, or the machines
+ * in it themselves, of each of which the history keeps what it asked and got.
+ */
+export function firstlightWith(full: string, asking: 'strangers' | 'machines'): Server {
   return {
-    name: 'firstlight10000',
-    title: 'Firstlight, 10,000 machines',
+    ...(asking === 'strangers'
+      ? { name: 'firstlight10000', title: 'Firstlight, 10,000 machines' }
+      : { name: 'firstlightMachines', title: 'Firstlight, its machines ask', clients: MACHINES }),
     persists: PERSISTS,
     async start(processes, folder) {
       cpSync(join(full, 'data'), join(folder, 'data'), { recursive: true });

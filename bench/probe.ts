@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
-import { CLIENTS, FIRST_CLIENT, FIRST_WARM_UP_CLIENT, WARM_UP_CLIENTS } from './clients.ts';
+import { FIRST_WARM_UP_CLIENT, STRANGERS, WARM_UP_CLIENTS } from './clients.ts';
 import { BenchError } from './error.ts';
 import { watchOthers } from './host.ts';
 import { CLIENT_NAMESPACE } from './net.ts';
@@ -31,7 +31,7 @@ export type Probe = {
 export type SpreadProbe = { spread: Spread; others: number };
 
 /** Before it is measured, a server is asked this much: programs that are compiled while they run are slow at first. */
-const WARM_UP = { rate: 500, seconds: 2, firstMac: FIRST_WARM_UP_CLIENT, clients: WARM_UP_CLIENTS };
+const WARM_UP = { rate: 1000, seconds: 4, firstMac: FIRST_WARM_UP_CLIENT, clients: WARM_UP_CLIENTS };
 /** Less than this must be lost, of the DISCOVERs and of the REQUESTs, for a rate to count as kept. */
 const MOST_DROP = 0.01;
 /** perfdhcp itself must have begun this share of the exchanges. */
@@ -53,7 +53,8 @@ export async function probe(
       throw new BenchError(`${server.title} answers no request that came through a relay`);
     const before = readUsage(running.pid);
     const others = watchOthers(() => readUsage(running.pid).cpuSeconds);
-    const report = await runPerfdhcp(processes, { rate, seconds, firstMac: FIRST_CLIENT, clients: CLIENTS });
+    const { firstMac, count } = server.clients ?? STRANGERS;
+    const report = await runPerfdhcp(processes, { rate, seconds, firstMac, clients: count });
     running.checkAlive();
     const after = readUsage(running.pid);
     const usage = { cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakRssMiB: after.peakRssMiB };

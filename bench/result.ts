@@ -10,7 +10,7 @@ export type Summary = {
   rounds: number;
   /** Completed exchanges per second at under 1 % drop, median of the rounds; 0 where no rate was kept. */
   rates: Record<ServerName, number>;
-  ratios: { toKea: number; toDnsmasq: number; with10000: number };
+  ratios: { toKea: number; toDnsmasq: number; with10000: number; withMachines: number };
   /** Of the whole exchange, milliseconds, median of the rounds; null where more than 1 % never ended. */
   p99Ms: Record<ServerName, number | null>;
 };
@@ -32,6 +32,7 @@ export function summarize(findings: Findings): Summary {
       toKea: round(rates.firstlight / Math.max(rates.keaSingle, rates.keaMulti)),
       toDnsmasq: round(rates.firstlight / rates.dnsmasq),
       with10000: round(rates.firstlight10000 / rates.firstlight),
+      withMachines: round(rates.firstlightMachines / rates.firstlight),
     },
     p99Ms,
   };

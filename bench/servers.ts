@@ -1,11 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clients } from './clients.ts';
 import { BenchError } from './error.ts';
 import { INTERFACE, NETMASK, POOL, SERVER_NAMESPACE, SUBNET } from './net.ts';
 import type { Processes, Running } from './processes.ts';
 
-export type ServerName = 'firstlight' | 'firstlight10000' | 'keaSingle' | 'keaMulti' | 'dnsmasq';
+export type ServerName = 'firstlight' | 'firstlight10000' | 'firstlightMachines' | 'keaSingle' | 'keaMulti' | 'dnsmasq';
 
 /** A DHCP server to measure. */
 export type Server = {
@@ -13,6 +14,8 @@ export type Server = {
   title: string;
   /** What is on disk when its ACK leaves. */
   persists: string;
+  /** Who asks, when not everybody's clients do. */
+  clients?: Clients;
   /** Starts it with nothing leased, its files in this empty folder; gives it when it answers. */
   start(processes: Processes, folder: string): Promise<Running>;
 };

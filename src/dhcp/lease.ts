@@ -1,7 +1,7 @@
 import { describeClient, isHeld, type Subnet } from '../model/network.ts';
 import type { Reason } from '../model/reason.ts';
 import { cidrBroadcast, cidrContains, type Ipv4, ipv4FromNumber, ipv4ToNumber } from '../wire/address.ts';
-import { type DhcpRequest, type DhcpView, requestedAddress, subnetById } from './view.ts';
+import { type AddressUse, type DhcpRequest, type DhcpView, requestedAddress, subnetById } from './view.ts';
 
 /** An address for a client and why that one. `isNew`: nobody says that it is the client's, so the wire may be asked first. */
 export type AddressChoice = { address: Ipv4; subnet: Subnet; because: Reason; isNew: boolean };
@@ -78,7 +78,10 @@ export function ownAddress(request: DhcpRequest, view: DhcpView): { address: Ipv
 
 /** Whether this client may have this address now: in a pool or reserved for it, and nobody else's. */
 export function mayHave(address: Ipv4, subnet: Subnet, request: DhcpRequest, view: DhcpView): boolean {
-  const use = view.use(subnet.id, address);
+  return isFree(address, view.use(subnet.id, address), subnet, request, view);
+}
+
+function isFree(address: Ipv4, use: AddressUse, subnet: Subnet, request: DhcpRequest, view: DhcpView): boolean {
   if (use.reservation ? use.reservation.id !== view.reservation?.id : !isInPool(address, subnet)) return false;
   if (address === request.arrival.serverAddress) return false; // our own
   // also what is reserved for it: until the lease that another has on it ends, or the rest after a DECLINE
@@ -124,7 +127,8 @@ function chooseUnused(request: DhcpRequest, view: DhcpView, subnet: Subnet): Add
   const stride = strideThrough(size, request.client);
   for (let step = 0; step < size; step++) {
     const address = poolAddress(subnet, (start + step * stride) % size);
-    if (view.use(subnet.id, address).lease || !mayHave(address, subnet, request, view)) continue;
+    const use = view.use(subnet.id, address);
+    if (use.lease || !isFree(address, use, subnet, request, view)) continue;
     return { address, subnet, because: { rule: 'pool', text: `${address} is free in ${subnet.name}` }, isNew: true };
   }
   return undefined;

@@ -1,5 +1,5 @@
 import type { Subnet } from '../model/network.ts';
-import { cidrBroadcast, cidrNetmask, type Ipv4 } from '../wire/address.ts';
+import { cidrBroadcast, cidrNetmask, type Ipv4, ipv4ToBytes } from '../wire/address.ts';
 import { getOption, optionCode, setOption } from '../wire/dhcp-options.ts';
 import type { DhcpPacket } from '../wire/dhcp-packet.ts';
 import { withDefaultRoute } from '../wire/dhcp-shapes.ts';
@@ -41,13 +41,11 @@ export function composeReply(request: DhcpRequest, parts: ReplyParts): DhcpPacke
   reply.ciaddr = parts.type === 'ack' ? request.packet.ciaddr : NO_ADDRESS; // RFC 2131 4.3.1 table 3
   // an INFORM that does not say where it is: only a broadcast of its relay reaches it (RFC 1542 4.1.2)
   if (request.relay && yiaddr === NO_ADDRESS && reply.ciaddr === NO_ADDRESS) reply.broadcast = true;
-  if (yiaddr !== NO_ADDRESS) {
-    setOption(options, 'leaseSeconds', subnet.leaseSeconds);
-    setOption(options, 'renewalSeconds', Math.floor(subnet.leaseSeconds * 0.5)); // RFC 2131 4.4.5
-    setOption(options, 'rebindingSeconds', Math.floor(subnet.leaseSeconds * 0.875));
-  }
-  setOption(options, 'subnetMask', cidrNetmask(subnet.cidr));
-  const offered = networkOptions(subnet, parts.hostname);
+  const { times, mask, others } = optionsOfSubnet(subnet);
+  if (yiaddr !== NO_ADDRESS) for (const [code, value] of times) options.set(code, value);
+  options.set(optionCode('subnetMask'), mask);
+  const offered = new Map(others);
+  if (parts.hostname) setOption(offered, 'hostName', parts.hostname);
   for (const [code, { bytes }] of parts.options) if (!(boot && BOOT_CODES.has(code))) offered.set(code, bytes);
   addDefaultRoute(offered);
   const put = (code: number): void => {
@@ -109,29 +107,34 @@ function composeHeader(request: DhcpRequest, type: 'offer' | 'ack' | 'nak'): Dhc
   };
 }
 
-/** What follows from the subnet and the machine. */
-function networkOptions(subnet: Subnet, hostname: string | undefined): Map<number, Buffer> {
-  const options = new Map(optionsOfSubnet(subnet));
-  if (hostname) setOption(options, 'hostName', hostname);
-  return options;
-}
-
+/** What a subnet has for each of its clients, ready to be sent. */
+type SubnetOptions = {
+  /** 51, 58 and 59: with an address only. */
+  times: ReadonlyMap<number, Buffer>;
+  mask: Buffer;
+  others: ReadonlyMap<number, Buffer>;
+};
 /** A subnet that is changed is another object. */
-const subnetOptions = new WeakMap<Subnet, ReadonlyMap<number, Buffer>>();
+const subnetOptions = new WeakMap<Subnet, SubnetOptions>();
 
-function optionsOfSubnet(subnet: Subnet): ReadonlyMap<number, Buffer> {
+function optionsOfSubnet(subnet: Subnet): SubnetOptions {
   const present = subnetOptions.get(subnet);
   if (present) return present;
-  const options = new Map<number, Buffer>();
-  if (subnet.gateway) setOption(options, 'routers', [subnet.gateway]);
-  if (subnet.dns.length > 0) setOption(options, 'dnsServers', subnet.dns);
-  setOption(options, 'broadcastAddress', cidrBroadcast(subnet.cidr));
+  const times = new Map<number, Buffer>();
+  setOption(times, 'leaseSeconds', subnet.leaseSeconds);
+  setOption(times, 'renewalSeconds', Math.floor(subnet.leaseSeconds * 0.5)); // RFC 2131 4.4.5
+  setOption(times, 'rebindingSeconds', Math.floor(subnet.leaseSeconds * 0.875));
+  const others = new Map<number, Buffer>();
+  if (subnet.gateway) setOption(others, 'routers', [subnet.gateway]);
+  if (subnet.dns.length > 0) setOption(others, 'dnsServers', subnet.dns);
+  setOption(others, 'broadcastAddress', cidrBroadcast(subnet.cidr));
   if (subnet.domain !== '') {
-    setOption(options, 'domainName', subnet.domain);
-    setOption(options, 'domainSearch', [subnet.domain]);
+    setOption(others, 'domainName', subnet.domain);
+    setOption(others, 'domainSearch', [subnet.domain]);
   }
-  subnetOptions.set(subnet, options);
-  return options;
+  const made = { times, mask: ipv4ToBytes(cidrNetmask(subnet.cidr)), others };
+  subnetOptions.set(subnet, made);
+  return made;
 }
 
 /** RFC 3442: a client that takes 121 ignores 3, so the way out has to be in 121 too. */

@@ -73,7 +73,9 @@ type Answer = { datagram: BatchDatagram; via: BatchUdp; delayMs: number };
 /** A client whose request has waited this long has asked again: the answer would be to a question nobody asks any more. */
 const STALE_MS = 2000;
 /** So many are decided in one transaction; timers and files get their turn in between. */
-const SLICE = 256;
+const SLICE = 64;
+/** So many answers leave in one go: a relay's socket has room for some 270 small datagrams by default (net.core.rmem_default). */
+const BURST = 96;
 /** Addresses tried on the wire for one DISCOVER. */
 const PROBES = 3;
 /** Somebody answered for an address that we were about to offer: it is left alone this long. */
@@ -137,6 +139,8 @@ export function createDhcpServer(options: DhcpServerOptions) {
     if (event.kind === 'file.served' && event.mac) learn(event.mac, String(event.data?.name));
   });
   const queue = createRequestQueue<Datagram>(isKnown);
+  const outbox: Answer[] = [];
+  let isSending = false;
   let isAwake = false;
   let isClosed = false;
 
@@ -262,17 +266,25 @@ export function createDhcpServer(options: DhcpServerOptions) {
     }
   }
 
+  /** Answers leave at once, but not too many: what a relay cannot take in one go would be lost. */
   function send(answers: readonly Answer[]): void {
-    const byDoor = new Map<BatchUdp, BatchDatagram[]>();
-    for (const { datagram, via, delayMs } of answers) {
-      if (delayMs > 0) setTimeout(() => sendBatch(via, [datagram]), delayMs);
-      else {
-        const batch = byDoor.get(via);
-        if (batch) batch.push(datagram);
-        else byDoor.set(via, [datagram]);
-      }
+    for (const answer of answers) {
+      if (answer.delayMs > 0) setTimeout(() => sendBatch(answer.via, [answer.datagram]), answer.delayMs);
+      else outbox.push(answer);
     }
-    for (const [via, batch] of byDoor) sendBatch(via, batch);
+    if (!isSending) sendSome();
+  }
+
+  function sendSome(): void {
+    const some = outbox.splice(0, BURST);
+    isSending = outbox.length > 0;
+    if (isSending) setImmediate(sendSome);
+    const byDoor = Map.groupBy(some, ({ via }) => via);
+    for (const [via, batch] of byDoor)
+      sendBatch(
+        via,
+        batch.map(({ datagram }) => datagram),
+      );
   }
 
   function sendBatch(via: BatchUdp, batch: readonly BatchDatagram[]): void {

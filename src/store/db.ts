@@ -59,12 +59,12 @@ export function openDb(folder: string, sync: SyncFile = fdatasync): Db {
     transact: (work) => (sql.inTransaction ? work() : transact(work)),
     transactEarly(work) {
       const before = changes.get();
-      sql.pragma('synchronous = NORMAL'); // the commit is written, in its order, and not waited for
+      sql.exec('PRAGMA synchronous = NORMAL'); // the commit is written, in its order, and not waited for
       try {
         const result = transact(work);
         return { result, durable: changes.get() === before ? undefined : flush() };
       } finally {
-        sql.pragma('synchronous = FULL');
+        sql.exec('PRAGMA synchronous = FULL');
       }
     },
     onRollback: (listener) => void rollbackListeners.push(listener),

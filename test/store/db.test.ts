@@ -68,14 +68,14 @@ test('a transaction is all or nothing, and one inside another is part of it', ()
 const IMPOSSIBLE: [string, string, string, RegExp][] = [
   [
     'two leases of one address',
-    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, expires_at) VALUES (1, '10.77.0.100', 'a', NULL, NULL, '', 'bound', 1)`,
-    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, expires_at) VALUES (1, '10.77.0.100', 'b', NULL, NULL, '', 'bound', 1)`,
+    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, started_at, expires_at, is_guest) VALUES (1, '10.77.0.100', 'a', NULL, NULL, '', 'bound', 0, 1, 0)`,
+    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, started_at, expires_at, is_guest) VALUES (1, '10.77.0.100', 'b', NULL, NULL, '', 'bound', 0, 1, 0)`,
     /UNIQUE/,
   ],
   [
     'two addresses of one client',
-    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, expires_at) VALUES (1, '10.77.0.100', 'a', NULL, NULL, '', 'bound', 1)`,
-    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, expires_at) VALUES (1, '10.77.0.101', 'a', NULL, NULL, '', 'bound', 1)`,
+    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, started_at, expires_at, is_guest) VALUES (1, '10.77.0.100', 'a', NULL, NULL, '', 'bound', 0, 1, 0)`,
+    `INSERT INTO lease (subnet_id, address, client, mac, client_id, hostname, state, started_at, expires_at, is_guest) VALUES (1, '10.77.0.101', 'a', NULL, NULL, '', 'bound', 0, 1, 0)`,
     /UNIQUE/,
   ],
   [
