@@ -1,36 +1,102 @@
 import type { FirmwareMode } from '../model/machine.ts';
+import type { Instant } from '../model/time.ts';
 
-/** Where a machine's BMC is and how to log in to it. `driver` picks the file that speaks its protocol. */
-export type BmcTarget = { driver: 'ipmi'; address: string; port: number; user: string; password: string };
+/** Every way to power a machine. `ipmitool` is the fallback where our own IPMI is not understood; `manual` asks a person. */
+export type DriverName = 'redfish' | 'ipmi' | 'ipmitool' | 'wol' | 'webhook' | 'exec' | 'manual';
+
+/**
+ * Where a machine's BMC is and how to log in to it. `driver` picks the file that speaks its protocol; `settings` are that
+ * driver's own: a verb's URL or program, a certificate's fingerprint, the System among several, a quirk to be put in force.
+ */
+export type BmcTarget = {
+  driver: DriverName;
+  /** A host's name or address; '' for a driver that has none. */
+  address: string;
+  port: number;
+  user: string;
+  password: string;
+  settings?: Readonly<Record<string, string>>;
+};
 
 export type PowerState = 'on' | 'off';
 
 /** `soft` asks the operating system to shut down; the others do not ask. */
 export type PowerAction = 'on' | 'off' | 'cycle' | 'reset' | 'soft';
 
-export type BootDevice = 'network' | 'disk';
+/** `network` is PXE, `http` UEFI HTTP boot, `setup` the firmware's own menus. */
+export type BootDevice = 'network' | 'http' | 'disk' | 'cd' | 'setup';
 
-/** What a BMC says it is. `manufacturer` is an IANA enterprise number, `guid` 32 hex digits in the order they came. */
+/** What the next boot is to be, and only that one unless it is persistent. `httpUri`: what `http` loads, where a BMC can be told. */
+export type BootWish = { device: BootDevice; firmware: FirmwareMode; isPersistent: boolean; httpUri?: string };
+
+/** What a BMC says that the next boot will be. `none`: what the firmware is set to; `other`: something that we have no word for. */
+export type BootSetting = { device: BootDevice | 'none' | 'other'; firmware?: FirmwareMode; isPersistent: boolean };
+
+/** What a BMC says it is. What it does not say is ''. */
 export type BmcIdentity = {
-  manufacturer: number;
-  manufacturerName: string;
-  product: number;
+  /** As people write it: `Supermicro`. */
+  manufacturer: string;
+  model: string;
   firmware: string;
-  ipmiVersion: string;
-  guid: string;
+  /** `IPMI 2.0`, `Redfish 1.15.0`. */
+  protocol: string;
+  /** Of the machine, as SMBIOS has it, lower case; '' when it says none. */
+  uuid: string;
+  serial: string;
 };
 
+export type SensorState = 'ok' | 'warning' | 'critical' | 'absent';
+/** One reading: `CPU1 Temp`, 41, `C`. Without a value it is a state only, told in `text`. */
+export type Sensor = { name: string; value?: number; unit: string; state: SensorState; text: string };
+
+/** One entry of the BMC's event log. `at` is of its own clock, which is often wrong. */
+export type BmcLogEntry = { id: string; at?: Instant; severity: 'info' | 'warning' | 'critical'; text: string };
+
+/** What is built in, as its FRU or its Redfish resources tell: `board serial` and its value. */
+export type InventoryField = { part: string; name: string; value: string };
+
+/** A running console: bytes both ways until `close`, or until `ended` resolves with a sentence. */
+export type BmcConsole = {
+  onData(listener: (bytes: Buffer) => void): void;
+  write(bytes: Buffer): void;
+  /** A serial break, where the BMC has one. */
+  sendBreak?(): void;
+  ended: Promise<string>;
+  close(): Promise<void>;
+};
+
+/** What a driver met that is worth telling in the BMC's health record: `B1`, `R3`, and a sentence. */
+export type QuirkNote = { id: string; text: string };
+
 /**
- * One BMC. Every call is whole: it logs in, does one thing and logs out. Calls on one driver run one after the other.
- * A promise that fails, fails with a BmcError.
+ * One BMC. Every call is whole: it logs in, does one thing and logs out. Calls on one driver run one after the other, which
+ * the queue relies on. A promise that fails, fails with a BmcError; `unsupported` for what the protocol or this BMC has not.
+ * What not every protocol has is optional.
  */
 export interface BmcDriver {
   powerState(): Promise<PowerState>;
   /** Resolves when the BMC took the command. Whether the machine followed is for `verifyPower` to see. */
   setPower(action: PowerAction): Promise<void>;
-  /** The next boot, and only that one, is from `device`. */
-  bootOnce(device: BootDevice, firmware: FirmwareMode): Promise<void>;
+  /** How long after this action the power state that is read proves nothing, in milliseconds; 0 where it is not given. */
+  settleMs?(action: PowerAction): number;
+  setBoot(wish: BootWish): Promise<void>;
+  boot(): Promise<BootSetting>;
   identity(): Promise<BmcIdentity>;
+  /** Lights the machine's lamp for so many seconds; 0 puts it out. */
+  identify?(seconds: number): Promise<void>;
+  /** Why the machine started the last time, in the BMC's words. */
+  restartCause?(): Promise<string>;
+  sensors?(): Promise<Sensor[]>;
+  /** Drawn now, watts. */
+  powerReading?(): Promise<number>;
+  log?(): Promise<BmcLogEntry[]>;
+  clearLog?(): Promise<void>;
+  inventory?(): Promise<InventoryField[]>;
+  /** Boots this ISO image once it is powered on; `undefined` takes out what is in. */
+  insertMedia?(url: string | undefined): Promise<void>;
+  console?(): Promise<BmcConsole>;
+  /** Quirks met so far, each once. */
+  quirks?(): readonly QuirkNote[];
   /** Waits for the running call; later calls are refused. */
   close(): Promise<void>;
 }
@@ -46,6 +112,8 @@ const NEXT = {
   'wrong-cipher-suite': 'Turn on cipher suite 17 or 3 for the LAN channel of the BMC',
   privilege: 'Give this user the privilege OPERATOR or ADMINISTRATOR on the LAN channel',
   busy: 'Try again in a minute',
+  unsupported: 'Use another driver for this, or do it by hand',
+  certificate: 'If the BMC was given a new certificate, accept it; if not, somebody may stand between it and us',
   refused: 'Look at the machine: the BMC understood the command and did not do it',
   protocol: 'Update the firmware of the BMC, or report this answer',
 } as const;

@@ -1,0 +1,185 @@
+import { after, type Instant } from '../model/time.ts';
+import type { BootSetting, BootWish, PowerAction, PowerState } from './driver.ts';
+
+/** What somebody wants of one machine. `graceSeconds`: how long a soft off may take; `isHardAfter`: what is on then is switched off. */
+export type Order =
+  | { kind: 'power'; action: PowerAction; graceSeconds?: number; isHardAfter?: boolean }
+  | { kind: 'boot'; wish: BootWish };
+
+/**
+ * How far an order has come. `stage` is what it waits for, since `since`; `equalReads` of the power state were what it waits for,
+ * one after the other; `sends` is how often the command of this stage was given.
+ */
+export type Progress = { stage: Stage; since: Instant; equalReads: number; sends: number };
+
+/** `begin`: nothing was done yet. `resting`: off between two halves of a cycle. */
+export type Stage = 'begin' | 'turning-off' | 'shutting-down' | 'resting' | 'turning-on' | 'resetting' | 'set';
+
+/** What was just learned, or nothing: then the answer says what to ask. */
+export type Seen =
+  | { kind: 'power'; state: PowerState }
+  | { kind: 'boot'; setting: BootSetting }
+  /** This BMC does not tell what the next boot will be. */
+  | { kind: 'boot-unreadable' }
+  | undefined;
+
+/** What to do next. A command comes with the progress to be kept before it is given: a restart then knows that it may have been. */
+export type Step =
+  | { kind: 'read-power'; inMs: number; progress: Progress }
+  | { kind: 'read-boot'; inMs: number; progress: Progress }
+  | { kind: 'set-power'; action: PowerAction; progress: Progress }
+  | { kind: 'set-boot'; wish: BootWish; progress: Progress }
+  | { kind: 'wait'; inMs: number; progress: Progress }
+  | { kind: 'done'; text: string }
+  | { kind: 'failed'; text: string };
+
+/** BMCs report a change of power 5 to 60 s late and waver in between (B3): two equal reads count. */
+const EQUAL_READS = 2;
+const READ_EVERY_MS = 1000;
+const SETTLE_MS = 90_000;
+/** A command that shows no effect for so long is given once more: some BMCs lose a power-on that follows an off at once (R8). */
+const AGAIN_MS = 30_000;
+const SENDS = 2;
+/** Off between two halves of a cycle: capacitors empty, and the BMC comes to see it. */
+const REST_MS = 5000;
+/** A reset shows as nothing but "on", which it was before: what is read earlier says nothing (R10). */
+const RESET_BLIND_MS = 15_000;
+/** ACPI asks the operating system, which asks its services (B11). */
+const GRACE_SECONDS = 120;
+
+export const begun = (now: Instant): Progress => ({ stage: 'begin', since: now, equalReads: 0, sends: 0 });
+
+/** The next step of an order. Never two commands without a look in between; `cycle` is never left to the BMC (B2). */
+export function nextStep(order: Order, progress: Progress, seen: Seen, now: Instant): Step {
+  return order.kind === 'power' ? powerStep(order, progress, seen, now) : bootStep(order.wish, progress, seen, now);
+}
+
+type PowerOrder = Extract<Order, { kind: 'power' }>;
+
+function powerStep(order: PowerOrder, progress: Progress, seen: Seen, now: Instant): Step {
+  if (seen !== undefined && seen.kind !== 'power') return look(progress, 0);
+  const state = seen?.state;
+  switch (progress.stage) {
+    case 'begin':
+      return state === undefined ? look(progress, 0) : beginPower(order, state, now);
+    case 'resting':
+      return now < after(progress.since, REST_MS)
+        ? { kind: 'wait', inMs: REST_MS - (now - progress.since), progress }
+        : command('on', 'turning-on', now);
+    case 'resetting':
+      if (now < after(progress.since, RESET_BLIND_MS))
+        return { kind: 'wait', inMs: RESET_BLIND_MS - (now - progress.since), progress };
+      return awaitState('on', progress, state, now, () => ({ kind: 'done', text: 'was reset' }));
+    case 'turning-on':
+      return awaitState('on', progress, state, now, () => ({ kind: 'done', text: 'is on' }));
+    case 'turning-off':
+      return awaitState('off', progress, state, now, () =>
+        order.action === 'cycle'
+          ? { kind: 'wait', inMs: REST_MS, progress: { stage: 'resting', since: now, equalReads: 0, sends: 0 } }
+          : { kind: 'done', text: 'is off' },
+      );
+    case 'shutting-down':
+      return awaitShutdown(order, progress, state, now);
+    case 'set':
+      return look(progress, 0);
+  }
+}
+
+function beginPower({ action }: PowerOrder, state: PowerState, now: Instant): Step {
+  if (action === 'on') return state === 'on' ? done('was on already') : command('on', 'turning-on', now);
+  if (action === 'cycle') return state === 'on' ? command('off', 'turning-off', now) : command('on', 'turning-on', now);
+  if (action === 'reset')
+    return state === 'on'
+      ? command('reset', 'resetting', now)
+      : { kind: 'failed', text: 'is off: there is nothing to reset; switch it on instead' };
+  if (state === 'off') return done('was off already');
+  return action === 'soft' ? command('soft', 'shutting-down', now) : command('off', 'turning-off', now);
+}
+
+/** Waits for a state in two reads one after the other; the command is given once more when nothing moves. */
+function awaitState(
+  wanted: PowerState,
+  progress: Progress,
+  state: PowerState | undefined,
+  now: Instant,
+  reached: () => Step,
+): Step {
+  if (state === undefined) return look(progress, READ_EVERY_MS);
+  const equalReads = state === wanted ? progress.equalReads + 1 : 0;
+  if (equalReads >= EQUAL_READS) return reached();
+  const next = { ...progress, equalReads };
+  if (state === wanted) return look(next, READ_EVERY_MS);
+  if (now >= after(progress.since, SETTLE_MS))
+    return {
+      kind: 'failed',
+      text: `did not turn ${wanted} within ${SETTLE_MS / 1000} s: the BMC took the command and still reads ${state}`,
+    };
+  const isLost = progress.sends < SENDS && now >= after(progress.since, AGAIN_MS) && progress.stage !== 'resetting';
+  if (isLost) return { kind: 'set-power', action: wanted, progress: { ...next, sends: progress.sends + 1 } };
+  return look(next, READ_EVERY_MS);
+}
+
+function awaitShutdown(order: PowerOrder, progress: Progress, state: PowerState | undefined, now: Instant): Step {
+  if (state === undefined) return look(progress, READ_EVERY_MS);
+  const equalReads = state === 'off' ? progress.equalReads + 1 : 0;
+  if (equalReads >= EQUAL_READS) return done('has shut down');
+  const seconds = order.graceSeconds ?? GRACE_SECONDS;
+  if (state === 'off' || now < after(progress.since, seconds * 1000))
+    return look({ ...progress, equalReads }, READ_EVERY_MS);
+  if (order.isHardAfter) return command('off', 'turning-off', now);
+  return {
+    kind: 'failed',
+    text: `did not shut down within ${seconds} s: its operating system does not follow the power button; it is still on`,
+  };
+}
+
+function bootStep(wish: BootWish, progress: Progress, seen: Seen, now: Instant): Step {
+  const set = (sends: number): Step => ({
+    kind: 'set-boot',
+    wish,
+    progress: { stage: 'set', since: now, equalReads: 0, sends },
+  });
+  if (progress.stage !== 'set') return set(1);
+  if (seen?.kind === 'boot-unreadable')
+    return done(`${describeWish(wish)}, says the BMC, which does not let it be read back`);
+  if (seen?.kind !== 'boot') return { kind: 'read-boot', inMs: 0, progress };
+  const problem = difference(wish, seen.setting);
+  if (problem === undefined) return done(describeWish(wish));
+  if (progress.sends < SENDS) return set(progress.sends + 1);
+  return { kind: 'failed', text: `the BMC took the boot device and does not keep it: ${problem}` };
+}
+
+/** What the BMC reads back that is not as wished; undefined when it is. What it does not tell is not held against it. */
+function difference(wish: BootWish, setting: BootSetting): string | undefined {
+  if (setting.device !== wish.device) return `wanted ${wish.device}, it reads ${setting.device}`;
+  if (setting.firmware !== undefined && setting.firmware !== wish.firmware)
+    return `wanted ${wish.device} in ${wish.firmware} mode, it reads ${setting.firmware}`;
+  if (wish.isPersistent && !setting.isPersistent)
+    return `wanted ${wish.device} from now on, it reads the next boot only`;
+  return undefined;
+}
+
+function describeWish({ device, firmware, isPersistent }: BootWish): string {
+  return `boots ${device} ${isPersistent ? 'from now on' : 'next time'} (${firmware})`;
+}
+
+const look = (progress: Progress, inMs: number): Step => ({ kind: 'read-power', inMs, progress });
+const done = (text: string): Step => ({ kind: 'done', text });
+
+function command(action: PowerAction, stage: Stage, now: Instant): Step {
+  return { kind: 'set-power', action, progress: { stage, since: now, equalReads: 0, sends: 1 } };
+}
+
+/**
+ * An order that was under way when this server ended. What can be asked twice without harm begins anew, and finds out what is so
+ * already; a reset and the shutdown of an operating system are not given a second time by themselves.
+ */
+export function resume(order: Order, progress: Progress, now: Instant): Progress | { failed: string } {
+  if (progress.stage === 'begin') return begun(now);
+  if (order.kind === 'boot') return begun(now);
+  if (progress.stage === 'resetting')
+    return { failed: 'Firstlight was restarted while the machine was: whether it was reset is not known' };
+  if (progress.stage === 'shutting-down') return { ...progress, equalReads: 0 };
+  // a cycle that was caught in its second half must not begin with its first again
+  return { ...progress, since: now, equalReads: 0 };
+}
