@@ -77,8 +77,6 @@ export interface BmcDriver {
   powerState(): Promise<PowerState>;
   /** Resolves when the BMC took the command. Whether the machine followed is for `verifyPower` to see. */
   setPower(action: PowerAction): Promise<void>;
-  /** How long after this action the power state that is read proves nothing, in milliseconds; 0 where it is not given. */
-  settleMs?(action: PowerAction): number;
   setBoot(wish: BootWish): Promise<void>;
   boot(): Promise<BootSetting>;
   identity(): Promise<BmcIdentity>;

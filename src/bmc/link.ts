@@ -99,6 +99,12 @@ export class Link {
     });
   }
 
+  /** Gives every datagram to `listener`, whatever else is asked, until the function that it returns is called. */
+  listen(listener: (datagram: Buffer) => void): () => void {
+    this.#socket.on('message', listener);
+    return () => this.#socket.off('message', listener);
+  }
+
   /** Sends without waiting for an answer. */
   async tell(datagram: Buffer): Promise<void> {
     await new Promise<void>((resolve) => this.#socket.send(datagram, () => resolve()));

@@ -1,8 +1,7 @@
-// How a console and a BMC log in to each other over RMCP+, and how a session's packets are kept secret and whole.
+// How a console and a BMC log in to each other over RMCP+, and the keys that both have then.
 // Sections are those of the IPMI 2.0 specification, revision 1.1. Pure: every random value is an input.
-import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Reader, WireError } from './bytes.ts';
-import { decodeIpmi, encodeIpmi20, PAYLOAD } from './rmcp.ts';
 
 /** The cipher suites we speak (22.15.2). Suite 0 logs in without a password, MD5 and RC4 are broken: never those. */
 export type CipherSuite = 3 | 17;
@@ -295,65 +294,11 @@ function roleAndName(facts: LoginFacts): Buffer {
   return Buffer.concat([Buffer.of(facts.role, facts.user.length), facts.user]);
 }
 
-function hmac(suite: CipherSuite, key: Buffer, parts: readonly Buffer[]): Buffer {
+/** A keyed hash with the suite's algorithm (13.28). */
+export function hmac(suite: CipherSuite, key: Buffer, parts: readonly Buffer[]): Buffer {
   const mac = createHmac(ALGORITHMS[suite].hash, key);
   for (const part of parts) mac.update(part);
   return mac.digest();
-}
-
-// ------------------------------------------------------------------------------------------------- packets
-
-export type SessionPacket = { sessionId: number; sequence: number; message: Buffer };
-
-/** An encrypted and signed packet that carries one IPMI message. `iv` is 16 random bytes, never used twice. */
-export function encodeSessionPacket(keys: SessionKeys, packet: SessionPacket, iv: Buffer): Buffer {
-  const { sessionId, sequence } = packet;
-  const payload = encrypt(keys, packet.message, iv);
-  return encodeIpmi20({ payloadType: PAYLOAD.ipmi, encrypted: true, sessionId, sequence, payload }, (signed) =>
-    authCode(keys, signed),
-  );
-}
-
-/** The IPMI message of a packet. One that is not encrypted, not signed or signed wrongly is a WireError. */
-export function decodeSessionPacket(keys: SessionKeys, body: Buffer): SessionPacket {
-  const packet = decodeIpmi(body, ALGORITHMS[keys.suite].icvBytes);
-  if (packet.version !== '2.0' || !packet.authenticated || !packet.encrypted) {
-    throw new WireError('malformed', 'payload type', 1, 'is not both encrypted and authenticated');
-  }
-  if (!isSameCode(packet.authCode, authCode(keys, packet.signed))) {
-    throw new WireError('malformed', 'AuthCode', packet.signed.length, 'does not match');
-  }
-  if (packet.payloadType !== PAYLOAD.ipmi) throw new WireError('unsupported', 'payload type', 1, 'is not IPMI');
-  return { sessionId: packet.sessionId, sequence: packet.sequence, message: decrypt(keys, packet.payload) };
-}
-
-/** 13.28.4: the signature of a packet, with K1. */
-function authCode(keys: SessionKeys, signed: Buffer): Buffer {
-  return hmac(keys.suite, keys.k1, [signed]).subarray(0, ALGORITHMS[keys.suite].icvBytes);
-}
-
-/** 13.29: AES-CBC-128 under the first 16 bytes of K2; the pad is 01h 02h 03h .. and then its length. */
-function encrypt(keys: SessionKeys, message: Buffer, iv: Buffer): Buffer {
-  const padBytes = (16 - ((message.length + 1) % 16)) % 16;
-  const pad = Buffer.from(Array.from({ length: padBytes }, (_, index) => index + 1));
-  const cipher = createCipheriv('aes-128-cbc', keys.k2.subarray(0, 16), iv).setAutoPadding(false);
-  return Buffer.concat([iv, cipher.update(Buffer.concat([message, pad, Buffer.of(padBytes)])), cipher.final()]);
-}
-
-function decrypt(keys: SessionKeys, payload: Buffer): Buffer {
-  if (payload.length < 32 || payload.length % 16 !== 0) {
-    throw new WireError('malformed', 'encrypted payload', 12, `${payload.length} bytes are no IV and whole blocks`);
-  }
-  const decipher = createDecipheriv('aes-128-cbc', keys.k2.subarray(0, 16), payload.subarray(0, 16));
-  decipher.setAutoPadding(false);
-  const plain = Buffer.concat([decipher.update(payload.subarray(16)), decipher.final()]);
-  const padBytes = plain.readUInt8(plain.length - 1);
-  const messageBytes = plain.length - 1 - padBytes;
-  const pad = plain.subarray(Math.max(0, messageBytes), plain.length - 1);
-  if (padBytes > 15 || !pad.every((value, index) => value === index + 1)) {
-    throw new WireError('malformed', 'confidentiality pad', 12, 'is not 01h 02h 03h ..');
-  }
-  return plain.subarray(0, messageBytes);
 }
 
 function uint32(value: number): Buffer {

@@ -29,6 +29,7 @@ export type Ipmi20Packet = {
 /** Payload types that we speak (13.27.3). */
 export const PAYLOAD = {
   ipmi: 0x00,
+  sol: 0x01,
   openRequest: 0x10,
   openResponse: 0x11,
   rakp1: 0x12,

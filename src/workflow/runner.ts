@@ -1,4 +1,4 @@
-import type { BmcDriver } from '../bmc/driver.ts';
+import type { BmcDriver, DriverName } from '../bmc/driver.ts';
 import { openBmc } from '../bmc/index.ts';
 import type { Events } from '../events.ts';
 import { AppError } from '../model/errors.ts';
@@ -167,7 +167,7 @@ export function createRunner(options: RunnerOptions) {
       );
     const { cipherSuite, driver, ...target } = record;
     return openBmc(
-      { ...target, driver: driver as 'ipmi' },
+      { ...target, driver: driver as DriverName },
       {
         ...(cipherSuite === 3 || cipherSuite === 17 ? { cipherSuite } : {}),
         onCipherSuite: (suite: number) => machines.setCipherSuite(machineId, suite),

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { type BmcDriver, BmcError, type BmcErrorKind } from '../../src/bmc/driver.ts';
 import { type DriverOptions, openBmc } from '../../src/bmc/index.ts';
 import type { Patience } from '../../src/bmc/link.ts';
-import { COMPLETION, decodeBootFlags, PRIVILEGE } from '../../src/wire/ipmi.ts';
+import { PRIVILEGE } from '../../src/wire/ipmi.ts';
+import { BOOT_SELECTOR, decodeBootFlags } from '../../src/wire/ipmi-boot.ts';
 import type { CipherSuite } from '../../src/wire/rakp.ts';
 import { freePort } from './ipmi-sim.ts';
 import { startWireBmc, type WireBmcOptions } from './wire-bmc.ts';
@@ -72,7 +73,7 @@ test('says that a machine that is off cannot be reset', () =>
 
 test('sets the boot device once, with the EFI bit only for UEFI', () =>
   withBmc({}, async (driver, bmc) => {
-    await driver.bootOnce('network', 'uefi');
+    await driver.setBoot({ device: 'network', firmware: 'uefi', isPersistent: false });
     assert.deepEqual(bmc.done, [
       'boot option 0: 01',
       'boot option 4: 0101',
@@ -81,38 +82,41 @@ test('sets the boot device once, with the EFI bit only for UEFI', () =>
       'boot option 0: 02',
       'boot option 0: 00',
     ]);
-    await driver.bootOnce('disk', 'bios');
-    const flags = { isValid: true, isPersistent: false, isEfi: false, device: 'disk' };
+    await driver.setBoot({ device: 'disk', firmware: 'bios', isPersistent: false });
+    const flags = { isValid: true, isPersistent: false, isEfi: false, selector: BOOT_SELECTOR.disk };
     assert.deepEqual(decodeBootFlags(bmc.bootFlags), flags);
   }));
 
 test('sets the boot device on a BMC that knows nothing but the boot flags', () =>
-  withBmc({ bootOptionCompletions: { 0: 0x80, 3: COMPLETION.invalidField, 4: 0x80 } }, async (driver, bmc) => {
-    await driver.bootOnce('network', 'bios');
+  withBmc({ faults: { 'flags-only': 1 } }, async (driver, bmc) => {
+    await driver.setBoot({ device: 'network', firmware: 'bios', isPersistent: false });
     assert.deepEqual(bmc.done, ['boot option 5: 8004000000']);
+    assert.deepEqual(driver.quirks?.(), [{ id: 'B1', text: 'forgets the boot device 60 seconds after it was set' }]);
   }));
 
 test('fails when the boot flags are refused, and ends "set in progress"', () =>
-  withBmc({ bootOptionCompletions: { 5: 0x82 } }, async (driver, bmc) => {
-    await assertBmcError(driver.bootOnce('network', 'uefi'), 'refused', /this boot option can only be read/);
+  withBmc({ faults: { 'flags-locked': 1 } }, async (driver, bmc) => {
+    const wish = { device: 'network', firmware: 'uefi', isPersistent: false } as const;
+    await assertBmcError(driver.setBoot(wish), 'refused', /this boot option can only be read/);
     assert.equal(bmc.done.at(-1), 'boot option 0: 00');
   }));
 
 test('says who made the BMC', () =>
   withBmc({}, async (driver) => {
     assert.deepEqual(await driver.identity(), {
-      manufacturer: 10876,
-      manufacturerName: 'Supermicro',
-      product: 2327,
+      manufacturer: 'Supermicro',
+      model: 'FL-Server 1',
       firmware: '3.88',
-      ipmiVersion: '2.0',
-      guid: '00112233445566778899aabbccddeeff',
+      protocol: 'IPMI 2.0',
+      uuid: '33221100-5544-7766-8899-aabbccddeeff',
+      serial: 'S0042',
     });
   }));
 
 test('runs calls made at once one after the other, with an id of their own each', () =>
   withBmc({ slots: 1 }, async (driver, bmc) => {
-    const calls = [driver.powerState(), driver.setPower('on'), driver.powerState(), driver.bootOnce('disk', 'uefi')];
+    const wish = { device: 'disk', firmware: 'uefi', isPersistent: false } as const;
+    const calls = [driver.powerState(), driver.setPower('on'), driver.powerState(), driver.setBoot(wish)];
     assert.deepEqual(await Promise.all(calls), ['off', undefined, 'on', undefined]);
     assert.equal(new Set(bmc.consoleIds).size, 4);
   }));
@@ -169,11 +173,11 @@ test('works as OPERATOR when the user may not be ADMINISTRATOR', () =>
   }));
 
 test('asks for the role OPERATOR when the BMC refuses ADMINISTRATOR in the login, and for nothing below that', async () => {
-  await withBmc({ users: operator, refusesRole: true }, async (_, bmc) => {
+  await withBmc({ users: operator, faults: { 'refuses-role': 1 } }, async (_, bmc) => {
     await open(bmc.port, 'op').setPower('on');
     assert.deepEqual(bmc.done, ['on']);
   });
-  await withBmc({ users: viewer, refusesRole: true }, (_, bmc) =>
+  await withBmc({ users: viewer, faults: { 'refuses-role': 1 } }, (_, bmc) =>
     assertBmcError(open(bmc.port, 'viewer').powerState(), 'privilege', /at RAKP 1: this user may not have/),
   );
 });
@@ -211,7 +215,7 @@ test('passes on why a command was refused', () =>
 
 test('reads the power state when the answer to a power command is lost', async () => {
   await withBmc(
-    { control: 'unanswered' },
+    { faults: { 'mute-control': 1 } },
     async (driver, bmc) => {
       await driver.setPower('on');
       assert.deepEqual(bmc.done, ['on']);
@@ -219,8 +223,11 @@ test('reads the power state when the answer to a power command is lost', async (
     SHORT,
   );
   await withBmc(
-    { control: 'lost' },
-    (driver) => assertBmcError(driver.setPower('on'), 'unreachable', /whether it acted is not known/),
+    { faults: { 'lost-control': 1 } },
+    async (driver) => {
+      await assertBmcError(driver.setPower('on'), 'unreachable', /whether it acted is not known/);
+      assert.deepEqual(driver.quirks?.(), [{ id: 'B12', text: 'did not answer the power command "on"' }]);
+    },
     SHORT,
   );
 });
@@ -233,7 +240,7 @@ test('says that nobody listens, and that an address does not exist', async () =>
 
 test('says that a BMC speaks IPMI 1.5 only', () =>
   withBmc(
-    { speaks20: false },
+    { faults: { 'only-1.5': 1 } },
     (driver) => assertBmcError(driver.powerState(), 'protocol', /speaks IPMI 1\.5 only/),
     SHORT,
   ));

@@ -31,7 +31,8 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-export async function startIpmiSim(): Promise<IpmiSim> {
+/** Starts it. `emulation`: more commands of ipmi_sim_cmd(5); `lan`: more lines of the BMC in ipmi_lan(5). */
+export async function startIpmiSim(more: { emulation?: string[]; lan?: string[] } = {}): Promise<IpmiSim> {
   const folder = await mkdtemp(join(tmpdir(), 'firstlight-ipmi-sim-'));
   const port = await freePort();
   const chassis = join(folder, 'chassis.sh');
@@ -72,6 +73,7 @@ set_working_mc 0x20
   endlan
   chassis_control "${chassis} 0x20"
   user 2 true "admin" "s3cret" admin 10 none md2 md5 straight
+${(more.lan ?? []).join('\n')}
 `,
   );
   await writeFile(
@@ -79,6 +81,7 @@ set_working_mc 0x20
     `mc_setbmc 0x20
 mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
 sel_enable 0x20 1000 0x0a
+${(more.emulation ?? []).join('\n')}
 mc_enable 0x20
 `,
   );

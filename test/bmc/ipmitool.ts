@@ -8,7 +8,7 @@ export function ipmitool(
   const { port, suite, user, password } = target;
   const args = ['-I', 'lanplus', '-C', `${suite}`, '-H', '127.0.0.1', '-p', `${port}`, '-U', user, '-E', ...command];
   return new Promise((resolve, reject) => {
-    const child = spawn('ipmitool', args, { env: { ...process.env, IPMITOOL_PASSWORD: password } });
+    const child = spawn('ipmitool', args, { env: { ...process.env, TZ: 'UTC', IPMITOOL_PASSWORD: password } });
     let text = '';
     child.stdout.on('data', (data) => {
       text += data;

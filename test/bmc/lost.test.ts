@@ -12,7 +12,7 @@ const OPERATIONS: Record<string, (driver: BmcDriver) => Promise<unknown>> = {
   'setPower on': (driver) => driver.setPower('on'),
   'setPower cycle': (driver) => driver.setPower('cycle'),
   'setPower reset': (driver) => driver.setPower('reset'),
-  bootOnce: (driver) => driver.bootOnce('network', 'uefi'),
+  setBoot: (driver) => driver.setBoot({ device: 'network', firmware: 'uefi', isPersistent: false }),
   identity: (driver) => driver.identity(),
 };
 

@@ -1,0 +1,48 @@
+import { type AnyCommand, COMPLETION, type Command, describeCompletion } from '../wire/ipmi.ts';
+import { BmcError, type BmcErrorKind, type BmcTarget } from './driver.ts';
+import type { Outcome } from './link.ts';
+
+/**
+ * A command's answer; `value` is there when `completion` is 0. `wasRepeated`: it was sent more than once, so the BMC may
+ * have done it more than once.
+ */
+export type Answer<T> = { completion: number; value?: T; wasRepeated: boolean };
+
+/** How commands reach one BMC: over a session of ours, or through the program ipmitool. One at a time. */
+export interface IpmiPath {
+  readonly target: BmcTarget;
+  /** The answer of a command whatever it is. `lun` is the logical unit that it is for, 0 by default. */
+  ask<Q, A>(command: Command<Q, A>, request: Q, lun?: number): Promise<Outcome<Answer<A>>>;
+}
+
+/** The answer of a command, or a BmcError when there is none or the BMC says no. */
+export async function run<Q, A>(path: IpmiPath, command: Command<Q, A>, request: Q, lun = 0): Promise<A> {
+  const outcome = await path.ask(command, request, lun);
+  if (!outcome.answered) {
+    throw new BmcError('unreachable', path.target, `${outcome.why} when asked for ${command.name}`);
+  }
+  const { completion, value } = outcome.value;
+  if (completion !== COMPLETION.ok) throw refusal(path, command, completion);
+  return value as A;
+}
+
+/** Completion codes of a BMC that may do it a little later (B8). */
+export const BUSY: readonly number[] = [
+  COMPLETION.nodeBusy,
+  COMPLETION.timeout,
+  COMPLETION.outOfSpace,
+  COMPLETION.initializing,
+];
+
+/** What the other codes make of a command; anything else is `refused`. */
+const KINDS: Readonly<Record<number, BmcErrorKind>> = {
+  [COMPLETION.invalidCommand]: 'unsupported',
+  [COMPLETION.invalidCommandForUnit]: 'unsupported',
+  [COMPLETION.insufficientPrivilege]: 'privilege',
+};
+
+/** The BmcError for a completion code that is not 0. */
+export function refusal({ target }: IpmiPath, command: AnyCommand, completion: number, next?: string): BmcError {
+  const kind = BUSY.includes(completion) ? 'busy' : (KINDS[completion] ?? 'refused');
+  return new BmcError(kind, target, `refused ${command.name}: ${describeCompletion(completion, command)}`, next);
+}
