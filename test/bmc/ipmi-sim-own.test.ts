@@ -61,7 +61,7 @@ for (const suite of [3, 17] as const) {
 test('ipmipower tells a wrong password, an unknown user, a full BMC and a suite that is refused', {
   skip,
 }, async () => {
-  const bmc = await startIpmiBmc({ suites: [17], slots: 1 });
+  const bmc = await startIpmiBmc({ suites: [17] });
   try {
     const stat = async (user: string, password: string, suite = 17) =>
       (await freeipmi({ port: bmc.port, suite, user, password }, 'ipmipower', '--stat')).text.replace(/^.*: /, '');
