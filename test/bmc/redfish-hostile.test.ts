@@ -144,7 +144,7 @@ test('ends a call that a slow BMC draws out', async () => {
   try {
     let now = 0;
     const steady = () => {
-      now += 20_000; // as if each request took so long
+      now += 60_000; // as if each request took so long
       return now;
     };
     const driver = open(sim.port, { options: { steady } });
