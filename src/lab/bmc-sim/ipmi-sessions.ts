@@ -134,8 +134,10 @@ export class SimSessions {
     };
     const planned = faults.get('refuse-rakp1');
     if (planned !== undefined) return refuse(planned);
-    // A second RAKP 1 finds the login used up, as on real BMCs.
-    if (!session || session.facts.consoleRandom.length > 0) return refuse(rakp.STATUS.invalidSession);
+    // A second RAKP 1 finds the login used up, as on real BMCs; the first one goes on.
+    if (!session || session.facts.consoleRandom.length > 0) {
+      return rakp.encodeRakp2({ tag, status: rakp.STATUS.invalidSession, consoleId, refused: true });
+    }
     const account = users[user.toString()];
     if (!account) return refuse(rakp.STATUS.unauthorizedName);
     const isTooHigh = (role & 0x0f) > account.privilege;
