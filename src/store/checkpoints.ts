@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
 
-/** So many rows are written ahead before their pages are brought into the database itself: 10 to 40 MB of the log. */
-const ROWS = 4000;
+/** So many rows are written ahead before their pages are brought into the database itself: at most some 40 MB of the log. */
+const ROWS = 2000;
 /** Should the worker fail, SQLite does it within a commit at this many pages (256 MB). */
 const PAGES_WITHOUT_WORKER = 65_536;
 
