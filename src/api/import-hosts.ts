@@ -22,6 +22,11 @@ const NOTHING: Buffer = Buffer.alloc(0);
 /** Options that nobody can set: the server says them itself (the lease time, by the subnet), or only a client does. */
 const NOT_TO_SET = new Set(listOptions().flatMap((one) => ('refused' in one ? [one.code] : [])));
 
+/** The name of a host as it is kept: '' when it is none that option 12 can have. */
+export function nameOf({ hostname }: Pick<ImportedReservation, 'hostname'>): string {
+  return isHostname(hostname) ? hostname : '';
+}
+
 /** What a reservation of a file becomes on its subnet. Throws when its address is one that no client can have. */
 export function planHost(
   one: ImportedReservation,
@@ -29,18 +34,18 @@ export function planHost(
   options: ApiOptions,
   problems: ImportProblem[],
 ): PlannedHost {
-  const { line, address, mac, clientId, uuid, hostname } = one;
+  const { line, address, mac, clientId, uuid } = one;
   if (address) subnetForClient(address, options, subnet);
-  const isNamed = hostname === '' || isHostname(hostname);
-  if (!isNamed) {
-    const name = JSON.stringify(hostname);
+  const hostname = nameOf(one);
+  if (hostname !== one.hostname) {
+    const name = JSON.stringify(one.hostname);
     problems.push(noteAt(line, `the name ${name} of ${describeClient(one)} is not taken: it is no host name`));
   }
   const port = portOf(one);
   const wanted: NewReservation = {
     subnetId: subnet.id,
     ...(address ? { address } : {}),
-    hostname: isNamed ? hostname : '',
+    hostname,
     ...(mac ? { mac } : {}),
     ...(clientId ? { clientId } : {}),
     ...(uuid ? { uuid } : {}),

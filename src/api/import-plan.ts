@@ -14,7 +14,7 @@ import {
 import type { Reservation, Subnet } from '../model/network.ts';
 import type { Ipv4 } from '../wire/address.ts';
 import { counted } from './client-text.ts';
-import { type PlannedHost, planHost } from './import-hosts.ts';
+import { nameOf, type PlannedHost, planHost } from './import-hosts.ts';
 import { liveOf, noteOnOutdated, type PlannedLease, planLease, toReservations } from './import-leases.ts';
 import { attempt, sortProblems, type Told } from './import-problems.ts';
 import { planSubnets } from './import-subnets.ts';
@@ -91,7 +91,7 @@ async function planHosts(reservations: readonly ImportedReservation[], world: Wo
   const { around } = indexSubnets(subnets);
   const hosts: PlannedHost[] = [];
   await forEachInTurns(reservations, (one) => {
-    const verdict = checker.judge(one);
+    const verdict = checker.judge({ ...one, hostname: nameOf(one) });
     for (const problem of verdict.problems) problems.push(problem);
     const subnet = one.address ? around(one.address) : subnets[0];
     if (verdict.state === 'new' && subnet)

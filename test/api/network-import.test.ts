@@ -45,6 +45,13 @@ test('what has no meaning here, or no place, is told and stops nothing: only err
       '13 next-server 10.9.9.9 is not taken: this server names itself',
     ]);
     assert.equal(harness.network.reservations()[0]?.address, '10.78.0.20');
+    const again = await importing(call, KEA);
+    assertAnswered(again, 200, { done: true, added: 0, skipped: 1, errors: [] });
+    assert.deepEqual(
+      told(again, 'notes'),
+      told(answer, 'notes').filter((note) => !note.startsWith('13')),
+      'what is here already is not told of',
+    );
   }));
 
 test('what is wrong with the subnets of a file is an error for who wants them', () =>

@@ -43,6 +43,7 @@ export function reservationChecker(
   const byAddress = new Map<string, Claim>();
   /** By subnet and identifier: one client may have an address in each subnet. */
   const byClient = new Map<string, Claim>();
+
   function enter(subnet: string, claim: Claim): void {
     if (claim.address) byAddress.set(`${subnet} ${claim.address}`, claim);
     for (const name of claim.names) if (!byClient.has(`${subnet} ${name}`)) byClient.set(`${subnet} ${name}`, claim);
