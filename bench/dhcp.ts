@@ -26,7 +26,7 @@ type Plan = {
 const FULL: Plan = { rounds: 3, seconds: 5, spreadSeconds: 10, precision: 1.05, triesToMiss: 2, patience: 20 };
 const QUICK: Plan = { rounds: 1, seconds: 2, spreadSeconds: 3, precision: 1.15, triesToMiss: 1, patience: 5 };
 const SPREAD_RATE = 1000;
-const FIRST_RATE = 1000;
+const FIRST_RATE = 4000;
 /** After a disturbed probe, the host is given this long to become quiet. */
 const CALM_MS = 300_000;
 const VOID = ', does not count';
@@ -87,7 +87,11 @@ async function run(place: string): Promise<void> {
 
 /** The highest rate that each server keeps. They take turns after each probe, so that a noisy moment of the host hits all alike. */
 async function searchAll(servers: readonly Server[], found: Findings, round: number, place: string) {
-  const searches = servers.map((server) => ({ server, probes: [] as Probe[], plan: searchPlan(found[server.name]) }));
+  const searches = servers.map((server) => ({
+    server,
+    probes: [] as Probe[],
+    plan: searchPlan(server, found[server.name]),
+  }));
   let patience = plan.patience;
   for (let isOpen = true; isOpen; ) {
     isOpen = false;
@@ -130,8 +134,9 @@ async function measureSpread(server: Server, round: number, place: string): Prom
 }
 
 /** A later round begins at half of what the one before found: the same search, some doublings shorter. */
-function searchPlan(before: readonly Finding[]): SearchPlan {
-  const start = Math.round((before.at(-1)?.best?.rate ?? FIRST_RATE * 2) / 2);
+function searchPlan(server: Server, before: readonly Finding[]): SearchPlan {
+  const best = before.at(-1)?.best?.rate;
+  const start = best === undefined ? (server.about ?? FIRST_RATE) : Math.round(best / 2);
   return { start, precision: plan.precision, triesToMiss: plan.triesToMiss };
 }
 

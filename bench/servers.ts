@@ -14,6 +14,8 @@ export type Server = {
   title: string;
   /** What is on disk when its ACK leaves. */
   persists: string;
+  /** About what it keeps, where the search begins; 4,000 exchanges a second when it does not say. */
+  about?: number;
   /** Who asks, when not everybody's clients do. */
   clients?: Clients;
   /** Starts it with nothing leased, its files in this empty folder; gives it when it answers. */
@@ -58,6 +60,7 @@ function keaConfig(folder: string, isMultiThreaded: boolean) {
 export const dnsmasq: Server = {
   name: 'dnsmasq',
   title: 'dnsmasq',
+  about: 400,
   persists: 'writes its whole lease file anew, with fsync',
   async start(processes, folder) {
     const command = [

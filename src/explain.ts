@@ -77,6 +77,7 @@ export function createExplain(options: ExplainOptions) {
     const firmware = classifyFirmware({
       vendorClass: isHttp ? 'HTTPClient' : 'PXEClient',
       architectures: [architecture],
+      mac,
     });
     const first = answerTo(mac, firmware, arrival);
     for (const reason of first.because)

@@ -42,6 +42,8 @@ export type Appliance = { close(): Promise<void> };
 
 /** TFTP transfers at once on one interface; a client that comes when all are taken asks again (T-14 of the study). */
 const TFTP_TRANSFERS = 64;
+/** More than the log grows to between two checkpoints, but in a storm. */
+const LOG_BYTES = 32 << 20;
 const HOUSEKEEPING_MS = 60 * 60 * 1000;
 
 /** Build every part in order, tell where it can be reached, and give the one that stops them in reverse. */
@@ -67,7 +69,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
 
   const probes = sockets.map((one) => openProbes(one, config, log));
 
-  const db = openDb(config.data);
+  const db = openDb(config.data, { logBytes: LOG_BYTES });
   const secrets = openSecrets(config.data);
   const tokens = openTokens(db);
   const isFirstStart = tokens.isEmpty();

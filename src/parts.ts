@@ -52,8 +52,8 @@ export function joinParts({
   const machines = openMachines(db, secrets, leases.addressOf);
   const network = openNetwork(db);
   const jobs = openJobs(db);
-  const history = openHistory(db);
-  const optionSettings = openOptionSettings(db);
+  const history = openHistory(db, machines);
+  const optionSettings = openOptionSettings(db, () => library().content.params);
   machines.onRemoved(() => {
     network.reload();
     optionSettings.reload();

@@ -60,7 +60,7 @@ export async function startHarness(options: Options = {}) {
   const folder = options.folder ?? mkdtempSync(join(PLACE, 'firstlight-'));
   const time = { now: Date.UTC(2026, 0, 1, 12) as Instant, steady: 0 };
   const clock = (): Instant => time.now;
-  const db = openDb(join(folder, 'data'), options.sync ?? syncAtOnce);
+  const db = openDb(join(folder, 'data'), { sync: options.sync ?? syncAtOnce });
   db.sql.pragma('synchronous = OFF'); // no test cuts the power
   const tokens = openTokens(db);
   const { assets, library: opened, loadersFolder } = await contentWithout(options.lacks ?? [], folder);

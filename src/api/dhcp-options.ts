@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { compileTemplates } from '../boot/render.ts';
 import { AppError } from '../model/errors.ts';
+import { type NetworkChange, networkChanged, type ShownFields } from '../model/network-change.ts';
 import type { CustomOptionRow, OptionScope, OptionSetting } from '../store/options.ts';
 import {
   type CustomOption,
@@ -49,15 +50,35 @@ export function addDhcpOptionRoutes(app: Api, options: ApiOptions): void {
       if (isTemplate(setting.value)) continue;
       asAppError(() => parseOption(setting.name, setting.value as OptionText, [...others, option]));
     }
-    optionSettings.putCustom(option);
+    const before = optionSettings.custom().find((one) => one.code === code);
+    events.settle(() => {
+      optionSettings.putCustom(option);
+      tell({
+        what: 'option definition',
+        name: String(code),
+        by: request.operator,
+        before: before && definitionFields(before),
+        after: definitionFields(option),
+      });
+    });
     return option;
   });
   app.delete('/api/v1/options/custom/:code', { schema: { params: ByCode } }, (request, reply) => {
     const { code } = request.params;
     const [setting] = settingsOf(code);
     if (setting) throw inUse(code, setting);
-    if (!optionSettings.removeCustom(code))
+    const before = optionSettings.custom().find((one) => one.code === code);
+    if (!before)
       throw new AppError('not-found', `option ${code} is not defined here`, 'list them with: firstlight option known');
+    events.settle(() => {
+      optionSettings.removeCustom(code);
+      tell({
+        what: 'option definition',
+        name: String(code),
+        by: request.operator,
+        before: definitionFields(before),
+      });
+    });
     return reply.code(204).send();
   });
 
@@ -91,23 +112,26 @@ export function addDhcpOptionRoutes(app: Api, options: ApiOptions): void {
     if (problem !== undefined)
       throw new AppError('bad-request', problem, `see how its value is written with: firstlight option known ${name}`);
     if (isTemplate(setting.value)) checkTemplate(name, setting.value);
-    options.events.settle(() => {
+    const before = optionSettings.of(level.scope, level.id).find((one) => one.name === name);
+    events.settle(() => {
       optionSettings.put(setting);
-      tell(level, `DHCP option ${name} set by ${operator}`);
+      tellSetting(level, operator, before, setting);
     });
     return show(setting, level.name);
   }
 
   function remove(level: Level, option: string, operator: string): void {
     const name = canonicalName(option, custom(), '');
-    options.events.settle(() => {
-      if (!optionSettings.remove(level.scope, level.id, name))
-        throw new AppError(
-          'not-found',
-          `option ${name} is not set at ${levelText(level)}`,
-          'list those that are with: firstlight options',
-        );
-      tell(level, `DHCP option ${name} taken away by ${operator}`);
+    const before = optionSettings.of(level.scope, level.id).find((one) => one.name === name);
+    if (!before)
+      throw new AppError(
+        'not-found',
+        `option ${name} is not set at ${levelText(level)}`,
+        'list those that are with: firstlight options',
+      );
+    events.settle(() => {
+      optionSettings.remove(level.scope, level.id, name);
+      tellSetting(level, operator, before);
     });
   }
 
@@ -193,10 +217,34 @@ export function addDhcpOptionRoutes(app: Api, options: ApiOptions): void {
     );
   }
 
-  function tell({ scope, id }: Level, text: string): void {
-    if (scope === 'machine') events.emit({ kind: 'machine.changed', text, machineId: Number(id) });
+  function tellSetting(level: Level, by: string, before?: OptionSetting, after?: OptionSetting): void {
+    const { name = '' } = before ?? after ?? {};
+    tell({
+      what: 'option',
+      name: `${name} at ${levelText(level)}`,
+      by,
+      before: before && settingFields(before, level),
+      after: after && settingFields(after, level),
+      machineId: level.scope === 'machine' ? Number(level.id) : undefined,
+    });
+  }
+
+  function settingFields(setting: OptionSetting, level: Level): ShownFields {
+    const { value } = setting;
+    const { text } = { text: undefined, ...show(setting, level.name) };
+    return {
+      value: text ?? (typeof value === 'string' ? value : JSON.stringify(value)),
+      sent: setting.force ? 'always' : 'when asked for',
+    };
+  }
+
+  function tell(change: NetworkChange): void {
+    const event = networkChanged(change);
+    if (event) events.emit(event);
   }
 }
+
+const definitionFields = ({ name, shape }: CustomOptionRow): ShownFields => ({ name, shape });
 
 const GLOBAL: Level = { scope: 'global', id: '', name: '' };
 

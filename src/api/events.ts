@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Type } from 'typebox';
-import type { Event } from '../model/event.ts';
+import { AppError } from '../model/errors.ts';
+import { type Event, isOfAppliance } from '../model/event.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 const Query = Type.Object({
@@ -8,8 +9,12 @@ const Query = Type.Object({
   last: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   boot: Type.Optional(Type.Integer({ minimum: 0 })),
 });
+/** The appliance has no boots. */
+const ApplianceQuery = Type.Omit(Query, ['boot'], { additionalProperties: false });
 const StreamQuery = Type.Object({
   machine: Type.Optional(Type.String()),
+  /** Only what is no machine's: the appliance itself, and its network. */
+  appliance: Type.Optional(Type.Boolean()),
   after: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 const HEARTBEAT_MS = 15_000;
@@ -29,9 +34,18 @@ export function addEventRoutes(app: Api, options: ApiOptions): void {
     },
   );
 
+  app.get('/api/v1/timeline', { schema: { querystring: ApplianceQuery } }, (request) =>
+    history.readOfAppliance({ afterId: request.query.after, last: request.query.last }),
+  );
+
   // Server-sent events: first what was missed since `after` (or Last-Event-ID), then what happens.
   app.get('/api/v1/events', { schema: { querystring: StreamQuery } }, (request, reply) => {
-    const machineId = request.query.machine === undefined ? undefined : machines.named(request.query.machine).id;
+    const { machine, appliance = false } = request.query;
+    if (machine !== undefined && appliance)
+      throw new AppError('bad-request', `events are those of machine ${machine}, or of the appliance: not of both`);
+    const machineId = machine === undefined ? undefined : machines.named(machine).id;
+    const isWanted = (event: Event): boolean =>
+      appliance ? isOfAppliance(event) : machineId === undefined || event.machineId === machineId;
     const wanted = Number(request.headers['last-event-id'] ?? request.query.after ?? history.newestId()) || 0;
     // an id from before the database was restored: what happens from now on is still news
     const since = Math.min(wanted, history.newestId());
@@ -40,9 +54,11 @@ export function addEventRoutes(app: Api, options: ApiOptions): void {
     raw.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache', Connection: 'keep-alive' });
     raw.write(': hello\n\n');
     let newest = since;
-    for (const event of history.read({ machineId, afterId: since, last: 10_000 })) newest = send(raw, event);
+    const missed = { afterId: since, last: 10_000 };
+    for (const event of appliance ? history.readOfAppliance(missed) : history.read({ ...missed, machineId }))
+      newest = send(raw, event);
     const stop = events.listen((event) => {
-      if (event.id <= newest || (machineId !== undefined && event.machineId !== machineId)) return;
+      if (event.id <= newest || !isWanted(event)) return;
       newest = send(raw, event);
       if (raw.writableLength > MAX_BUFFERED_BYTES) raw.destroy();
     });

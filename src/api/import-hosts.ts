@@ -1,72 +1,59 @@
 import { describeClient } from '../dhcp/import/client.ts';
-import type { ImportedReservation, ImportProblem } from '../dhcp/import/index.ts';
-import { AppError } from '../model/errors.ts';
-import type { RelayPort, Reservation } from '../model/network.ts';
+import { errorAt, type ImportedReservation, type ImportProblem, noteAt } from '../dhcp/import/index.ts';
+import type { RelayPort, Subnet } from '../model/network.ts';
 import type { NewReservation } from '../store/network.ts';
 import type { OptionSetting } from '../store/options.ts';
-import { type CustomOption, formatOption, OptionTextError, parseOption } from '../wire/dhcp-option-text.ts';
+import {
+  type CustomOption,
+  formatOption,
+  listOptions,
+  OptionTextError,
+  parseOption,
+} from '../wire/dhcp-option-text.ts';
 import { isHostname } from './client-text.ts';
 import { canonicalName } from './dhcp-options.ts';
 import { noteOnLease, subnetForClient } from './reservations.ts';
 import type { ApiOptions } from './server.ts';
 
-/** Kept here already for one of the same marks: no line is needed for it again. */
-export function isPresent(one: ImportedReservation, { network }: ApiOptions): boolean {
-  const { address, mac, clientId, uuid, circuitId, remoteId } = one;
-  const port = portOf(one);
-  const subnet = address ? network.subnetOf(address) : network.subnets()[0];
-  if (!subnet) return false;
-  if (!address) {
-    const kept = network.reservationOf(subnet.id, { mac, clientId, uuid, port });
-    return kept !== undefined && !kept.address && kept.hostname === one.hostname;
-  }
-  const kept = network.reservationAt(subnet.id, address);
-  return (
-    kept !== undefined &&
-    ((mac !== undefined && kept.mac === mac) ||
-      (clientId !== undefined && kept.clientId?.equals(clientId) === true) ||
-      (uuid !== undefined && kept.uuid === uuid) ||
-      (port !== undefined && isSame(kept.port?.circuitId, circuitId) && isSame(kept.port?.remoteId, remoteId)))
-  );
-}
-
-/** The reservation made; undefined when the same one stood in the file before. */
-export function addHost(
-  one: ImportedReservation,
-  options: ApiOptions,
-  notes: ImportProblem[],
-): Reservation | undefined {
-  const wanted = newReservation(one, options, notes);
-  if (isPresent(one, options)) return undefined;
-  const note = noteOnLease(wanted, options);
-  if (note !== undefined) notes.push({ line: one.line, text: note });
-  return options.network.addReservation(wanted);
-}
+/** A reservation that is to be made, with the options that are its own. */
+export type PlannedHost = { line: number; wanted: NewReservation; settings: Omit<OptionSetting, 'scopeId'>[] };
 
 const NOTHING: Buffer = Buffer.alloc(0);
-const isSame = (a: Buffer = NOTHING, b: Buffer = NOTHING): boolean => a.equals(b);
+/** Options that nobody can set: the server says them itself (the lease time, by the subnet), or only a client does. */
+const NOT_TO_SET = new Set(listOptions().flatMap((one) => ('refused' in one ? [one.code] : [])));
 
-function newReservation(one: ImportedReservation, options: ApiOptions, notes: ImportProblem[]): NewReservation {
-  const { network } = options;
-  const { address, mac, clientId, uuid } = one;
+/** The name of a host as it is kept: '' when it is none that option 12 can have. */
+export function nameOf({ hostname }: Pick<ImportedReservation, 'hostname'>): string {
+  return isHostname(hostname) ? hostname : '';
+}
+
+/** What a reservation of a file becomes on its subnet. Throws when its address is one that no client can have. */
+export function planHost(
+  one: ImportedReservation,
+  subnet: Subnet,
+  options: ApiOptions,
+  problems: ImportProblem[],
+): PlannedHost {
+  const { line, address, mac, clientId, uuid } = one;
+  if (address) subnetForClient(address, options, subnet);
+  const hostname = nameOf(one);
+  if (hostname !== one.hostname) {
+    const name = JSON.stringify(one.hostname);
+    problems.push(noteAt(line, `the name ${name} of ${describeClient(one)} is not taken: it is no host name`));
+  }
   const port = portOf(one);
-  const subnet = address ? subnetForClient(address, options) : network.subnets()[0];
-  if (!subnet) throw new AppError('no-such-subnet', `${describeClient(one)} has no address, and there is no subnet`);
-  const isNamed = one.hostname === '' || isHostname(one.hostname);
-  if (!isNamed)
-    notes.push({
-      line: one.line,
-      text: `the name ${JSON.stringify(one.hostname)} of ${describeClient(one)} is not taken: it is no host name`,
-    });
-  return {
+  const wanted: NewReservation = {
     subnetId: subnet.id,
     ...(address ? { address } : {}),
-    hostname: isNamed ? one.hostname : '',
+    hostname,
     ...(mac ? { mac } : {}),
     ...(clientId ? { clientId } : {}),
     ...(uuid ? { uuid } : {}),
     ...(port ? { port } : {}),
   };
+  const note = noteOnLease(wanted, options);
+  if (note !== undefined) problems.push(noteAt(line, note));
+  return { line, wanted, settings: settingsOf(one, options, problems) };
 }
 
 function portOf({ circuitId, remoteId }: ImportedReservation): RelayPort | undefined {
@@ -74,19 +61,16 @@ function portOf({ circuitId, remoteId }: ImportedReservation): RelayPort | undef
   return { circuitId: circuitId ?? NOTHING, remoteId: remoteId ?? NOTHING };
 }
 
-/** The settings of a reservation that the file has options for. */
-export function optionsOf(
+function settingsOf(
   { line, options: told }: ImportedReservation,
-  { id }: Reservation,
   { optionSettings }: ApiOptions,
   problems: ImportProblem[],
-  notes: ImportProblem[],
-): OptionSetting[] {
+): PlannedHost['settings'] {
   const custom = optionSettings.custom() as readonly CustomOption[];
-  return told.flatMap(({ code, name, text }): OptionSetting[] => {
+  return told.flatMap(({ code, name, text }) => {
     if (code === 0) {
       // siaddr is no option, and names the server that a loader comes from: us
-      notes.push({ line, text: `${name ?? 'next-server'} ${text} is not taken: this server names itself` });
+      problems.push(noteAt(line, `${name ?? 'next-server'} ${text} is not taken: this server names itself`));
       return [];
     }
     try {
@@ -96,7 +80,6 @@ export function optionsOf(
       return [
         {
           scope: 'reservation',
-          scopeId: String(id),
           name: canonicalName(String(code), custom, text),
           value: isTemplate ? `hex:${bytes.toString('hex')}` : value,
           force: false,
@@ -104,7 +87,7 @@ export function optionsOf(
       ];
     } catch (error) {
       if (!(error instanceof OptionTextError)) throw error;
-      problems.push({ line, text: error.message });
+      problems.push(NOT_TO_SET.has(code) ? noteAt(line, error.message) : errorAt(line, error.message));
       return [];
     }
   });

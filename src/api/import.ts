@@ -1,35 +1,32 @@
-import { Type } from 'typebox';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { type Static, Type } from 'typebox';
 import {
-  checkImport,
   guessImportFormat,
-  type Imported,
-  type ImportedSubnet,
   type ImportFormat,
   type ImportProblem,
-  importDhcp,
   importFormats,
+  noteAt,
 } from '../dhcp/import/index.ts';
 import { AppError } from '../model/errors.ts';
-import { newSubnet, type Subnet } from '../model/network.ts';
-import type { OptionSetting } from '../store/options.ts';
-import { cidrToText } from '../wire/address.ts';
+import { networkChanged } from '../model/network-change.ts';
 import { counted } from './client-text.ts';
-import { addHost, isPresent, optionsOf } from './import-hosts.ts';
-import { liveOf, putLeases, toReservation } from './import-leases.ts';
+import { commitImport } from './import-commit.ts';
+import { planImport } from './import-plan.ts';
+import { inOrder, type Told } from './import-problems.ts';
+import { readImport } from './import-reader.ts';
 import type { Api, ApiOptions } from './server.ts';
-import { checkSubnet } from './subnet-rules.ts';
 
 /** A lease file of 100,000 clients has about so many bytes. */
 const LARGEST_FILE = 32 * 2 ** 20;
 const flag = Type.Optional(Type.Boolean());
 const Import = Type.Object(
   {
-    format: Type.Optional(Type.Union(importFormats.map((format) => Type.Literal(format)))),
+    format: Type.Optional(Type.String()),
     fileName: Type.Optional(Type.String()),
     text: Type.String(),
     /** Say what would be, and do nothing. */
     dryRun: flag,
-    /** Take what can be taken, whatever is wrong with the rest. */
+    /** Take what can be taken, in spite of errors in the rest. */
     partial: flag,
     /** The leases of a lease file become leases; without it, reservations. */
     leases: flag,
@@ -38,169 +35,133 @@ const Import = Type.Object(
   },
   { additionalProperties: false },
 );
-type Wishes = { partial?: boolean; leases?: boolean; subnets?: boolean; dryRun?: boolean };
+type Wanted = Static<typeof Import>;
 
-/** What came of an import, or would come. `skipped`: reservations of the file that were there already or have a problem. */
+/** What came of an import, or would come. */
 export type ImportAnswer = {
   format: ImportFormat;
   /** Whether it was written. */
   done: boolean;
   added: number;
+  /** Reservations of the file that were here already, stand in it twice, or have an error. */
   skipped: number;
   leases: number;
   subnets: string[];
   options: number;
-  /** What a client would miss, or get otherwise than the file says. */
-  problems: ImportProblem[];
-  /** What was left out or is to be known, and harms nobody. */
-  notes: ImportProblem[];
+  /** What would be lost, or is wrong: nothing is taken when there is one, unless `partial` is wished. */
+  errors: Told[];
+  /** What is only to be known: it harms nobody, or has no meaning here. */
+  notes: Told[];
 };
 
 /** Reservations, and at wish leases and subnets, from the files of other DHCP servers. */
 export function addImportRoute(app: Api, options: ApiOptions): void {
-  app.post('/api/v1/reservations/import', { bodyLimit: LARGEST_FILE, schema: { body: Import } }, (request, reply) => {
-    const { text, fileName = '', ...wishes } = request.body;
-    const format = (wishes.format as ImportFormat | undefined) ?? guessImportFormat(fileName, text);
-    if (!format)
-      throw new AppError(
-        'bad-request',
-        `${fileName || 'the text'} is of no format that is known here`,
-        `name one of: ${importFormats.join(', ')}`,
-      );
-    const answer = importInto(options, importDhcp(format, text, options.clock()), wishes);
-    if (answer.done || wishes.dryRun) return answer;
-    const [first] = answer.problems;
-    return reply.code(422).send({
-      code: 'bad-content',
-      error: `nothing was imported, for ${counted(answer.problems.length, 'problem')}: line ${first?.line}: ${first?.text}`,
-      next: 'mend the file, or take all the others with: firstlight reservations import FILE --partial (API: "partial": true)',
-      ...answer,
-    });
-  });
-}
+  /** One after the other: two at once would hold twice the memory, and each would not see what the other writes. */
+  let last: Promise<unknown> = Promise.resolve();
+  // one that is under way is written to its end
+  app.addHook('onClose', async () => void (await last));
 
-/** Thrown to take everything back. */
-const UNDO = new Error('undo');
-
-function importInto(options: ApiOptions, imported: Imported, wishes: Wishes): ImportAnswer {
-  let answer: ImportAnswer | undefined;
-  try {
-    options.events.settle(() => {
-      answer = take(options, imported, wishes);
-      const isWhole = answer.problems.length === 0 || wishes.partial === true;
-      answer.done = isWhole && wishes.dryRun !== true;
-      if (!isWhole && !wishes.dryRun) answer = { ...answer, ...nothingOf(answer) };
-      if (!answer.done) throw UNDO;
-    });
-  } catch (error) {
-    if (error !== UNDO) throw error;
-  }
-  return answer as ImportAnswer;
-}
-
-/** All or none: one reservation that cannot be taken keeps the others out. */
-function nothingOf({ added, skipped }: ImportAnswer) {
-  return { added: 0, skipped: skipped + added, leases: 0, subnets: [], options: 0 };
-}
-
-/** Everything that can be taken is written; the caller takes it back when it is not to be. */
-function take(options: ApiOptions, imported: Imported, wishes: Wishes): ImportAnswer {
-  const { problems, notes } = readersProblems(imported, wishes);
-  const subnets: string[] = [];
-  for (const one of wishes.subnets ? imported.subnets : []) {
-    const made = attempt(one.line, problems, () => addSubnet(one, options));
-    if (made) subnets.push(made.name);
-  }
-  const live = liveOf(imported.leases, options, notes);
-  const leases = wishes.leases ? live : [];
-  const wanted = [...imported.reservations, ...(wishes.leases ? [] : live.flatMap(toReservation))];
-  const fresh = wanted.filter((one) => !isPresent(one, options));
-  const conflicts = conflictsOf({ ...imported, reservations: fresh, leases }, options);
-  const isInConflict = new Set(conflicts.map((one) => one.line));
-
-  let added = 0;
-  const settings: OptionSetting[] = [];
-  for (const one of fresh) {
-    if (isInConflict.has(one.line)) continue;
-    const reservation = attempt(one.line, problems, () => addHost(one, options, notes));
-    if (!reservation) continue;
-    added++;
-    settings.push(...optionsOf(one, reservation, options, problems, notes));
-  }
-  options.optionSettings.putAll(settings);
-  const written = putLeases(
-    leases.filter((lease) => !isInConflict.has(lease.line)),
-    options,
-    notes,
+  app.post(
+    '/api/v1/reservations/import',
+    { bodyLimit: LARGEST_FILE, schema: { body: Import }, errorHandler: refuseLargest },
+    async (request, reply) => {
+      const wanted = request.body;
+      const format = formatOf(wanted);
+      const turn = last.then(() => importFile(wanted, format, request.operator, options));
+      last = turn.catch(() => undefined);
+      const answer = await turn;
+      if (answer.done || wanted.dryRun) return answer;
+      const [first] = answer.errors;
+      return reply.code(422).send({
+        code: 'bad-content',
+        error: `nothing was imported, for ${counted(answer.errors.length, 'error')}: line ${first?.line}: ${first?.text}`,
+        next: 'mend the file, or take all the others with: firstlight reservations import FILE --partial (API: "partial": true)',
+        ...answer,
+      });
+    },
   );
-  return {
-    format: imported.format,
-    done: false,
-    added,
-    skipped: wanted.length - added,
-    leases: written,
-    subnets,
-    options: settings.length,
-    problems: [...problems, ...conflicts].sort(byLine),
-    notes: notes.sort(byLine),
-  };
 }
 
-const byLine = (a: ImportProblem, b: ImportProblem): number => a.line - b.line;
-
-/** What the reader of the file doubts about subnets that are not taken is no more than a note. */
-function readersProblems(
-  { subnets, reservations, problems }: Imported,
-  wishes: Wishes,
-): Record<'problems' | 'notes', ImportProblem[]> {
-  const left = wishes.subnets ? [] : subnets;
-  const lines = new Set(left.map((one) => one.line));
-  for (const { line } of reservations) lines.delete(line);
-  const notes = problems.filter((one) => lines.has(one.line));
-  const [first] = left;
-  if (first) notes.push({ line: first.line, text: `${counted(left.length, 'subnet')} of the file left out` });
-  return { problems: problems.filter((one) => !lines.has(one.line)), notes };
-}
-
-/** What contradicts itself or what is there. What the file says of its subnets is judged where they are made. */
-function conflictsOf(imported: Imported, { network }: ApiOptions): ImportProblem[] {
-  const present = {
-    subnets: network.subnets(),
-    reservations: network
-      .reservations()
-      .flatMap(({ address, mac }) => (address ? [{ address, ...(mac ? { mac } : {}) }] : [])),
-    leases: [],
-  };
-  const key = ({ line, text }: ImportProblem): string => `${line} ${text}`;
-  const onSubnets = new Set(checkImport({ ...imported, reservations: [], leases: [] }, present).map(key));
-  return checkImport(imported, present).filter((problem) => !onSubnets.has(key(problem)));
-}
-
-/** Make a subnet of a file; undefined when there is one of this network. Throws what is wrong with it. */
-function addSubnet(one: ImportedSubnet, { network, arrivals }: ApiOptions): Subnet | undefined {
-  const text = cidrToText(one.cidr);
-  if (network.subnets().some((present) => cidrToText(present.cidr) === text)) return undefined;
-  const { line: _, leaseSeconds, sharedNetwork = '', ...rest } = one;
-  const subnet = newSubnet({
-    ...rest,
-    name: text.replace('/', '-'),
-    sharedNetwork: sharedNetwork.replace(/[^A-Za-z0-9._-]+/g, '-'),
-    ...(leaseSeconds === undefined ? {} : { leaseSeconds: withinLimits(leaseSeconds) }),
+/** Tells of a file that is too large; every other error is for the handler of all routes. */
+function refuseLargest(error: FastifyError, _: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error.code !== 'FST_ERR_CTP_BODY_TOO_LARGE') throw error;
+  const most = `${LARGEST_FILE / 2 ** 20} MiB`;
+  return reply.code(413).send({
+    code: 'bad-request',
+    error: `the file is too large: an import takes at most ${most} at a time`,
+    next: 'import it in parts',
   });
-  checkSubnet(subnet, network.subnets(), arrivals);
-  return network.putSubnet(subnet);
 }
 
-/** What the API would take for a subnet: two minutes to a year. */
-const withinLimits = (seconds: number): number => Math.min(Math.max(seconds, 120), 365 * 24 * 3600);
+/** The format that is named, or that the text has. Throws for a text that is of none. */
+function formatOf({ format, fileName = '', text }: Wanted): ImportFormat {
+  const name = fileName || 'the text';
+  const known = `name one of: ${importFormats.join(', ')}`;
+  if (text.includes('\0'))
+    throw new AppError('bad-request', `${name} is no text file`, 'unpack it first, if it is compressed');
+  const named = importFormats.find((one) => one === format);
+  if (format !== undefined && !named)
+    throw new AppError('bad-request', `format: ${JSON.stringify(format)} is no format that is known here`, known);
+  const found = named ?? guessImportFormat(fileName, text);
+  if (found) return found;
+  if (text.trim() === '') throw new AppError('bad-request', `${name} is empty`);
+  throw new AppError('bad-request', `${name} is of no format that is known here`, known);
+}
 
-/** The result; undefined when it is refused, and then the problem has its line. */
-function attempt<T>(line: number, problems: ImportProblem[], work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    problems.push({ line, text: error.message });
-    return undefined;
-  }
+async function importFile(
+  wanted: Wanted,
+  format: ImportFormat,
+  operator: string,
+  options: ApiOptions,
+): Promise<ImportAnswer> {
+  const imported = await readImport({ format, text: wanted.text, now: options.clock() });
+  imported.problems.push(...noteOnFormat(wanted, format));
+  const plan = await planImport(imported, wanted, options);
+  const answer: ImportAnswer = {
+    format,
+    done: false,
+    added: plan.hosts.length,
+    skipped: plan.skipped,
+    leases: plan.leases.length,
+    subnets: plan.subnets.map(({ name }) => name),
+    options: plan.hosts.reduce((sum, { settings }) => sum + settings.length, 0),
+    errors: plan.errors,
+    notes: plan.notes,
+  };
+  if (wanted.dryRun) return answer;
+  if (plan.errors.length > 0 && !wanted.partial)
+    return { ...answer, added: 0, skipped: plan.skipped + plan.hosts.length, leases: 0, subnets: [], options: 0 };
+  const { leases, notes } = await commitImport(plan, options);
+  tellImport({ ...answer, leases }, wanted.fileName, operator, options);
+  return { ...answer, done: true, leases, notes: inOrder([...plan.notes, ...notes]) };
+}
+
+/** One event for the whole file: each subnet, reservation and option would be too many for a timeline. */
+function tellImport(
+  { format, subnets, added, options: settings, leases }: ImportAnswer,
+  fileName = '',
+  by: string,
+  { events }: ApiOptions,
+): void {
+  if (subnets.length + added + leases === 0) return;
+  const event = networkChanged({
+    what: 'file',
+    name: fileName || 'without a name',
+    by,
+    after: {
+      format,
+      subnets,
+      reservations: added || undefined,
+      options: settings || undefined,
+      leases: leases || undefined,
+    },
+  });
+  if (event) events.emit(event);
+}
+
+/** A format that is named counts, also where the text looks otherwise. */
+function noteOnFormat({ format, fileName = '', text }: Wanted, taken: ImportFormat): ImportProblem[] {
+  const likely = format === undefined ? undefined : guessImportFormat('', text);
+  if (!likely || likely === taken) return [];
+  return [noteAt(1, `${fileName || 'the text'} is read as ${taken}, and looks like ${likely}`)];
 }

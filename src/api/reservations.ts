@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
-import { colonHex } from '../dhcp/import/client.ts';
-import { csvField } from '../dhcp/import/csv.ts';
+import { exportReservationsCsv } from '../dhcp/import/index.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import { describeClient, isHeld, type Reservation, type Subnet } from '../model/network.ts';
+import { networkChanged, type ShownFields } from '../model/network-change.ts';
 import type { NewReservation } from '../store/network.ts';
 import { cidrContains, cidrToText, type Ipv4, isIpv4, type Mac, parseMac } from '../wire/address.ts';
 import { portIdText, readAddress, readClientId, readHostname, readPortId, readUuid } from './client-text.ts';
@@ -62,7 +62,7 @@ export function addReservationRoutes(app: Api, options: ApiOptions): void {
     reply
       .header('Content-Disposition', 'attachment; filename="reservations.csv"')
       .type('text/csv; charset=utf-8')
-      .send(reservationsCsv(chosen(request.query))),
+      .send(exportReservationsCsv(chosen(request.query))),
   );
 
   app.post('/api/v1/reservations', { schema: { body: Wanted } }, (request, reply) => {
@@ -79,12 +79,8 @@ export function addReservationRoutes(app: Api, options: ApiOptions): void {
       throw new AppError('not-found', `${which} has no reservation`, 'list them with: firstlight reservations');
     options.events.settle(() => {
       for (const one of found) {
+        tell(options, request.operator, one, 'removed');
         network.removeReservation(one.id);
-        tell(
-          options,
-          one,
-          `${describeClient(one)} has ${one.address ?? 'no name'} reserved no more, says ${request.operator}`,
-        );
       }
     });
     optionSettings.reload(); // the database has taken the options of theirs away as well
@@ -108,11 +104,7 @@ export function addReservationRoutes(app: Api, options: ApiOptions): void {
 export function addReservation(options: ApiOptions, operator: string, wanted: NewReservation): Reservation {
   return options.events.settle(() => {
     const reservation = options.network.addReservation(wanted);
-    tell(
-      options,
-      reservation,
-      `${describeClient(wanted)} has ${wanted.address ?? 'a name'} reserved, says ${operator}`,
-    );
+    tell(options, operator, reservation, 'added');
     return reservation;
   });
 }
@@ -256,21 +248,17 @@ function onlyMac(machine: { name: string; macs: Mac[] }): Mac {
   return first;
 }
 
-/** Its machine's timeline has it; what is no machine's is seen in the list alone. */
-function tell({ events, machines }: ApiOptions, { mac, machineId }: NewReservation, text: string): void {
-  const id = machineId ?? (mac && machines.byMac(mac)?.id);
-  if (id !== undefined) events.emit({ kind: 'machine.changed', text, machineId: id });
-}
-
-const COLUMNS = ['mac', 'address', 'hostname', 'client-id', 'uuid', 'circuit-id', 'remote-id'] as const;
-
-/** A table that the import reads back, RFC 4180. The columns that stand for a port and a UUID are there in any case. */
-function reservationsCsv(list: readonly Reservation[]): string {
-  const bytes = (value: Buffer | undefined): string => (value && value.length > 0 ? colonHex(value) : '');
-  const rows = list.map(({ mac, address, hostname, clientId, uuid, port }) =>
-    [mac, address, hostname, bytes(clientId), uuid, bytes(port?.circuitId), bytes(port?.remoteId)]
-      .map((field) => csvField(field ?? ''))
-      .join(','),
-  );
-  return [COLUMNS.join(','), ...rows, ''].join('\r\n');
+/** The timeline of its machine has it, or that of the appliance where it is no machine's. */
+function tell(options: ApiOptions, by: string, reservation: Reservation, change: 'added' | 'removed'): void {
+  const { id, ...shown } = showReservation(reservation, options);
+  const lost = options.optionSettings.of('reservation', String(id)).length;
+  const fields: ShownFields = { ...shown, ...(lost > 0 ? { options: lost } : {}) };
+  const event = networkChanged({
+    what: 'reservation',
+    name: String(id),
+    by,
+    ...(change === 'added' ? { after: fields } : { before: fields }),
+    machineId: reservation.machineId ?? (reservation.mac && options.machines.byMac(reservation.mac)?.id),
+  });
+  if (event) options.events.emit(event);
 }

@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { type Static, Type } from 'typebox';
 import { AppError } from '../model/errors.ts';
 import { isHeld, newSubnet, type Subnet } from '../model/network.ts';
+import { networkChanged, type ShownFields } from '../model/network-change.ts';
 import type { Arrival } from '../model/view.ts';
 import { type Cidr, cidrContains, cidrToText, type Ipv4, parseCidr } from '../wire/address.ts';
 import { counted, readAddress } from './client-text.ts';
@@ -41,7 +42,7 @@ const Removal = Type.Object({ force: Type.Optional(Type.Boolean()) }, strict);
 
 /** Subnets by name or CIDR: list, make, change, take away. */
 export function addSubnetRoutes(app: Api, options: ApiOptions): void {
-  const { network, leases, optionSettings, arrivals, clock } = options;
+  const { network, leases, optionSettings, events, arrivals, clock } = options;
   const shown = (subnet: Subnet) => ({ ...show(subnet), notes: notesOn(subnet, network.subnets(), arrivals) });
 
   app.get('/api/v1/subnets', () => network.subnets().map(show));
@@ -61,7 +62,12 @@ export function addSubnetRoutes(app: Api, options: ApiOptions): void {
       body,
     );
     checkSubnet(subnet, network.subnets(), arrivals);
-    return reply.code(201).send(shown(network.putSubnet(subnet)));
+    const made = events.settle(() => {
+      const after = network.putSubnet(subnet);
+      tell(request.operator, after.name, undefined, fieldsOf(after));
+      return after;
+    });
+    return reply.code(201).send(shown(made));
   });
 
   app.patch('/api/v1/subnets/:name', { schema: { params: ByName, body: Wanted } }, (request) => {
@@ -82,7 +88,12 @@ export function addSubnetRoutes(app: Api, options: ApiOptions): void {
       arrivals,
     );
     refuseStranded(present, cidr);
-    return shown(network.changeSubnet({ ...subnet, id: present.id }));
+    const changed = events.settle(() => {
+      const after = network.changeSubnet({ ...subnet, id: present.id });
+      tell(request.operator, present.name, fieldsOf(present), fieldsOf(after));
+      return after;
+    });
+    return shown(changed);
   });
 
   app.delete('/api/v1/subnets/:name', { schema: { params: ByName, querystring: Removal } }, (request, reply) => {
@@ -101,12 +112,26 @@ export function addSubnetRoutes(app: Api, options: ApiOptions): void {
         `${subnet.name} has ${counted(reserved, 'reservation')} and ${counted(held, 'lease')} in use`,
         'take it away with them with: firstlight subnets remove NAME --force (API: ?force=true)',
       );
-    network.removeSubnet(subnet.id);
-    // the database has taken what belongs to it away as well
-    leases.reload();
-    optionSettings.reload();
+    events.settle(() => {
+      const before = optionSettings.all().length;
+      network.removeSubnet(subnet.id);
+      // the database has taken what belongs to it away as well
+      leases.reload();
+      optionSettings.reload();
+      tell(request.operator, subnet.name, {
+        ...fieldsOf(subnet),
+        reservations: reserved || undefined,
+        leases: held || undefined,
+        options: before - optionSettings.all().length || undefined,
+      });
+    });
     return reply.code(204).send();
   });
+
+  function tell(by: string, name: string, before: ShownFields | undefined, after?: ShownFields): void {
+    const event = networkChanged({ what: 'subnet', name, by, before, after });
+    if (event) events.emit(event);
+  }
 
   function countUse(subnet: Subnet): { reserved: number; held: number } {
     const now = clock();
@@ -207,3 +232,13 @@ function readWanted(body: Wanted): Partial<Omit<Subnet, 'id' | 'cidr' | 'gateway
 }
 
 const show = (subnet: Subnet) => ({ ...subnet, cidr: cidrToText(subnet.cidr) });
+
+/** For its events. */
+function fieldsOf(subnet: Subnet): ShownFields {
+  return {
+    ...show(subnet),
+    id: undefined,
+    pools: subnet.pools.map(({ first, last }) => `${first}-${last}`),
+    loaders: Object.entries(subnet.loaders).map(([firmware, file]) => `${firmware}=${file}`),
+  };
+}

@@ -2,9 +2,9 @@ import type { Cpu, Firmware } from '../model/firmware.ts';
 import type { FirmwareMode } from '../model/machine.ts';
 
 /** A network boot program: which firmware it is for and the file's name in the loaders folder. */
-export type Loader = { mode: FirmwareMode; cpu: Cpu; file: string; why: string };
+export type Loader = { mode: FirmwareMode; cpu: Cpu; file: string; why: string; ref?: string | undefined };
 
-/** The first row that fits is the default; the others are served when a machine's `loader` param names them. */
+/** The first row that fits is the default; the others are served where a machine, its subnet or a quirk wants them. */
 export const LOADERS: readonly Loader[] = [
   {
     mode: 'bios',
@@ -12,6 +12,7 @@ export const LOADERS: readonly Loader[] = [
     file: 'undionly.kpxe',
     why: "iPXE on the ROM's own UNDI driver: no native driver that may hang (sidero#447)",
   },
+  { mode: 'bios', cpu: 'x64', file: 'ipxe.pxe', why: 'iPXE with its own network drivers' },
   {
     mode: 'uefi',
     cpu: 'x64',
@@ -27,15 +28,15 @@ export const LOCAL_BOOT_FILE = 'local-boot.efi';
 /** The loader for this firmware; undefined when there is none for it. `wanted`: files to be preferred, the first that fits. */
 export function chooseLoader(firmware: Firmware, wanted: readonly WantedLoader[] = []): Loader | undefined {
   const fitting = LOADERS.filter((loader) => loader.mode === firmware.mode && loader.cpu === firmware.cpu);
-  for (const { file, why } of wanted) {
+  for (const { file, why, ref } of wanted) {
     const loader = fitting.find((one) => one.file === file);
-    if (loader) return { ...loader, why };
+    if (loader) return { ...loader, why, ref };
   }
   return fitting[0];
 }
 
-/** A loader that somebody chose, and who. */
-export type WantedLoader = { file: string | undefined; why: string };
+/** A loader that somebody chose, and who; `ref` where that stands. */
+export type WantedLoader = { file: string | undefined; why: string; ref?: string };
 
 /** How a firmware is called where loaders are chosen for it: `uefi-x64`. */
 export const firmwareKey = (firmware: Firmware): string => `${firmware.mode}-${firmware.cpu}`;

@@ -37,29 +37,35 @@ export function bootUrl(base: string, path: BootPath): string {
   return `${base}/${formatBootPath(path)}`;
 }
 
-/** What a requested name means; undefined when it is none of ours. Backslashes and extra slashes are forgiven (WDS, iPXE). */
+/**
+ * What a requested name means; undefined when it is none of ours. Backslashes, extra slashes and the case of our own words are
+ * forgiven (WDS, iPXE: Q26); the files of a bootenv have the case that they have.
+ */
 export function parseBootPath(name: string): BootPath | undefined {
   const parts = name
     .replaceAll('\\', '/')
     .split('/')
     .filter((part) => part !== '');
   if (parts.some((part) => part === '.' || part === '..' || part.includes('\0'))) return undefined;
-  if (parts.length === 1 && parts[0] === AUTOEXEC_FILE) return { kind: 'script' };
   const [root, key, ...rest] = parts;
-  if (root !== 'b' || key === undefined) return undefined;
+  if (key === undefined) return isWord(root, AUTOEXEC_FILE) ? { kind: 'script' } : undefined;
+  if (!isWord(root, 'b')) return undefined;
   if (!MAC_KEY.test(key)) return undefined;
   const mac = macFromHyphens(key);
 
   const [first, bootenv, file] = rest;
   if (rest.length === 1 && first !== undefined) {
-    if (first === SCRIPT_FILE || first === AUTOEXEC_FILE) return { kind: 'script', mac };
-    if (first === LOCAL_BOOT_FILE) return { kind: 'local', mac };
-    if (isLoaderFile(first)) return { kind: 'loader', mac, file: first };
+    const name = first.toLowerCase();
+    if (name === SCRIPT_FILE || name === AUTOEXEC_FILE) return { kind: 'script', mac };
+    if (name === LOCAL_BOOT_FILE) return { kind: 'local', mac };
+    if (isLoaderFile(name)) return { kind: 'loader', mac, file: name };
     return undefined;
   }
-  if (rest.length === 3 && first === 'a' && bootenv && file) return { kind: 'asset', mac, bootenv, file };
+  if (rest.length === 3 && isWord(first, 'a') && bootenv && file) return { kind: 'asset', mac, bootenv, file };
   return undefined;
 }
+
+const isWord = (part: string | undefined, word: string): boolean => part?.toLowerCase() === word;
 
 /** The URL below which what runs on a machine talks to us, see docs/architecture.md. */
 export function runUrl(base: string, token: string): string {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { CliError } from './client.ts';
 import { type Cli, counted, queryOf, readAll } from './network.ts';
 import { table } from './print.ts';
@@ -18,7 +18,7 @@ type ShownReservation = {
   machine?: string;
 };
 type Filters = { subnet?: string; mac?: string; machine?: string; text?: string };
-type Line = { line: number; text: string };
+type Told = { line: number; text: string };
 type Imported = {
   format: string;
   done: boolean;
@@ -27,10 +27,14 @@ type Imported = {
   leases: number;
   subnets: string[];
   options: number;
-  problems: Line[];
-  notes: Line[];
+  errors: Told[];
+  notes: Told[];
 };
 type Wishes = { format?: string; dryRun?: boolean; partial?: boolean; leases?: boolean; subnets?: boolean };
+
+const FORMATS = ['csv', 'dnsmasq', 'dnsmasq-leases', 'isc', 'isc-leases', 'kea', 'kea-leases'];
+/** So many errors and so many notes are told; a person reads no more. */
+const MOST_TOLD = 20;
 
 export function addReservationCommands(program: Command, { client, say }: Cli): void {
   const reservations = withFilters(
@@ -54,29 +58,29 @@ export function addReservationCommands(program: Command, { client, say }: Cli): 
     .description(
       'take over reservations: CSV, dnsmasq, ISC dhcpd, Kea; configurations and lease files (- for standard input)',
     )
-    .option(
-      '--format <format>',
-      'csv, dnsmasq, dnsmasq-leases, isc, isc-leases, kea or kea-leases; without it, as it looks',
-    )
+    .addOption(new Option('--format <format>', 'whose file it is; without it, as it looks').choices(FORMATS))
     .option('--dry-run', 'say what would be, and do nothing')
-    .option('--partial', 'take what can be taken, whatever is wrong with the rest')
+    .option('--partial', 'take what can be taken, in spite of errors in the rest')
     .option('--leases', 'leases of a lease file become leases; without it, reservations')
     .option('--subnets', 'make the subnets of the file too')
-    .action(async (file: string, { dryRun, partial, ...wishes }: Wishes) => {
-      const body = { ...wishes, fileName: basename(file), text: readText(file) };
+    .option('--all', `tell all errors and notes, and not the first ${MOST_TOLD} of each only`)
+    .action(async (file: string, { dryRun, all, ...wishes }: Wishes & { all?: boolean }) => {
+      const name = file === '-' ? 'standard input' : file;
+      const body = { ...wishes, fileName: file === '-' ? name : basename(file), text: readText(file) };
       const post = (more: Wishes): Promise<Imported> =>
         client().send<Imported>('POST', '/api/v1/reservations/import', { ...body, ...more });
-      // first without doing anything: what is wrong is told line by line, and whole
-      const seen = await post({ dryRun: true, ...(partial ? { partial } : {}) });
-      for (const { line, text } of seen.notes) say(`line ${line}: ${text}`);
-      for (const { line, text } of seen.problems) console.error(`line ${line}: ${text}`);
-      if (dryRun) return say(`${seen.format}: ${outcome(seen, 'would be taken')}; nothing was done`);
-      if (seen.problems.length > 0 && !partial)
+      // first without doing anything: a refusal would tell of one error, and not of the rest that could be taken
+      const seen = await post({ dryRun: true });
+      const isRefused = seen.errors.length > 0 && !wishes.partial;
+      const answer = dryRun || isRefused ? seen : await post({});
+      const most = all ? Number.POSITIVE_INFINITY : MOST_TOLD;
+      for (const line of linesOf(answer.notes, name, 'note', most)) say(line);
+      for (const line of linesOf(answer.errors, name, 'error', most)) console.error(line);
+      if (isRefused)
         throw new CliError(
-          `nothing was imported: ${counted(seen.problems.length, 'problem')} in ${file}\n  mend the file, or take the rest (${parts(seen)}) with --partial`,
+          `nothing ${dryRun ? 'would be' : 'was'} imported: ${counted(seen.errors.length, 'error')} in ${name}\n  ${remedy(seen)}`,
         );
-      const done = await post(partial ? { partial } : {});
-      say(`${done.format}: ${outcome(done, 'taken')}`);
+      say(`${name} (${answer.format}): ${outcome(answer, dryRun)}`);
     });
 
   withFilters(reservations.command('export').description('as CSV, which the import reads back')).action(
@@ -146,14 +150,29 @@ function portOf(text: string): { circuitId?: string; remoteId?: string } {
   return { ...(circuitId ? { circuitId } : {}), ...(remoteId ? { remoteId } : {}) };
 }
 
-/** Left out is what was there already or has a problem. */
-function outcome(answer: Imported, what: string): string {
-  return `${parts(answer)} ${what}${answer.skipped > 0 ? `, ${answer.skipped} left out` : ''}`;
+/** `hosts.csv:3: error: TEXT`, as compilers tell it; `most` of them at most. */
+function linesOf(list: readonly Told[], name: string, severity: 'error' | 'note', most: number): string[] {
+  const lines = list.slice(0, most).map(({ line, text }) => `${name}:${line}: ${severity}: ${text}`);
+  const more = list.length - lines.length;
+  return more > 0 ? [...lines, `${name}: and ${counted(more, `more ${severity}`)}: --all tells them`] : lines;
 }
 
+function remedy(answer: Imported): string {
+  const rest = parts(answer);
+  return rest === '' ? 'mend the file' : `mend the file, or take the rest (${rest}) with --partial`;
+}
+
+function outcome(answer: Imported, isTried = false): string {
+  const { skipped, errors } = answer;
+  const why = errors.length > 0 ? 'with an error, or here already' : 'here already';
+  const left = skipped > 0 ? `, ${counted(skipped, 'reservation')} left out (${why})` : '';
+  return `${parts(answer) || 'nothing'} ${isTried ? 'would be taken' : 'taken'}${left}${isTried ? '; nothing was done' : ''}`;
+}
+
+/** '' when there is nothing. */
 function parts({ added, leases, subnets, options }: Imported): string {
   return [
-    counted(added, 'reservation'),
+    added > 0 ? counted(added, 'reservation') : '',
     leases > 0 ? counted(leases, 'lease') : '',
     subnets.length > 0 ? `${counted(subnets.length, 'subnet')} (${subnets.join(', ')})` : '',
     options > 0 ? counted(options, 'option') : '',
@@ -162,10 +181,21 @@ function parts({ added, leases, subnets, options }: Imported): string {
     .join(', ');
 }
 
+/** Why a file cannot be read, in plain words. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a directory: name one file of it',
+  EACCES: 'you may not read it',
+};
+
+/** The text of a file: UTF-8, or UTF-16 with its byte order mark, as Windows writes it. */
 function readText(file: string): string {
+  let bytes: Buffer;
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    bytes = readFileSync(file === '-' ? 0 : file);
   } catch (error) {
-    throw new CliError(`${file} cannot be read: ${(error as Error).message}`);
+    const { code = '', message } = error as { code?: string; message: string };
+    throw new CliError(`${file} cannot be read: ${REASONS[code] ?? message}`);
   }
+  return bytes.toString(bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf16le' : 'utf8');
 }

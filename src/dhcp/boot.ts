@@ -27,7 +27,7 @@ export function answerBoot(asked: BootQuestion): BootAnswer {
   const { firmware, decision, mac, arrival, style } = asked;
   if (firmware.stage === 'ipxe') return answerIpxe(mac, arrival);
   if (firmware.mode === 'unknown')
-    return nothing('unknown-architecture', `no boot data: ${firmware.name} is not known here`);
+    return nothing('unknown-architecture', `no boot data: ${firmware.name} is not known here${byQuirk(firmware)}`);
   if (style === 'none') return nothing('style-none', 'no boot data: its PXE style is none');
   if (decision.kind === 'local') return answerLocal(firmware, mac, arrival);
 
@@ -37,7 +37,7 @@ export function answerBoot(asked: BootQuestion): BootAnswer {
   const because = {
     rule: 'loader',
     text: `${firmware.name} gets ${loader.file}: ${loader.why}`,
-    ref: 'boot/loaders.ts',
+    ref: loader.ref ?? 'boot/loaders.ts',
   };
   if (firmware.transport === 'http') return { file: bootUrl(arrival.url, path), options: httpOptions(), because };
   const file = formatBootPath(path);
@@ -47,18 +47,31 @@ export function answerBoot(asked: BootQuestion): BootAnswer {
   return { file, options: pxeOptions(), because };
 }
 
-/** The loaders that are chosen for a machine and for its subnet. */
+/** The loaders that are chosen for a machine and for its subnet, and the one that its firmware needs. */
 export function wantedLoaders(
   firmware: Firmware,
   machine: Machine | undefined,
   subnet: Subnet | undefined,
 ): WantedLoader[] {
   const ofMachine = machine?.params.loader;
+  const { quirk } = firmware;
   return [
     { file: typeof ofMachine === 'string' ? ofMachine : undefined, why: `chosen for ${machine?.name}` },
     { file: subnet?.loaders[firmwareKey(firmware)], why: `chosen for subnet ${subnet?.name}` },
+    { file: quirk?.effect.loader, why: `quirk ${quirk?.id}, ${quirk?.client}`, ref: QUIRKS_FILE },
   ];
 }
+
+/** Why a client that looks for a boot server of another kind is told nothing to boot; empty for other operating systems. */
+export function quirkReasons({ quirk }: Firmware): Reason[] {
+  return quirk
+    ? [{ rule: 'quirk', text: `quirk ${quirk.id}, ${quirk.client}: ${quirk.answer}`, ref: QUIRKS_FILE }]
+    : [];
+}
+
+const QUIRKS_FILE = 'model/quirks.ts';
+
+const byQuirk = ({ quirk }: Firmware): string => (quirk ? ` (quirk ${quirk.id}, ${quirk.client})` : '');
 
 /** What an answer to a boot client depends on. */
 export type BootQuestion = {
@@ -66,7 +79,7 @@ export type BootQuestion = {
   decision: BootDecision;
   mac: Mac;
   arrival: Arrival;
-  /** Loaders that somebody chose for the machine or its subnet, the more particular first. */
+  /** The loaders that are to be preferred, the more particular first: see wantedLoaders. */
   wanted: readonly WantedLoader[];
   style: PxeStyle;
 };

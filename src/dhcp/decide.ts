@@ -4,7 +4,7 @@ import type { Reason } from '../model/reason.ts';
 import { after } from '../model/time.ts';
 import type { Ipv4 } from '../wire/address.ts';
 import { getOption, optionCode } from '../wire/dhcp-options.ts';
-import { answerBoot, type BootAnswer, wantedLoaders } from './boot.ts';
+import { answerBoot, type BootAnswer, quirkReasons, wantedLoaders } from './boot.ts';
 import { chooseAddress, hasRoomFor, isInPool, mayHave, ownAddress, subnetOf } from './lease.ts';
 import { decideBootServer, decideProxy } from './proxy.ts';
 import { composeNak, composeReply } from './reply.ts';
@@ -269,6 +269,11 @@ function isSameId(a: Buffer | undefined, b: Buffer | undefined): boolean {
 /** RFC 2131 4.3.5: options only, no lease. */
 function decideInform(request: DhcpRequest, view: DhcpView): DhcpDecision {
   const { packet, source, relay } = request;
+  // RFC 2131 4.4.1 table 5 forbids option 54 here, and 4.3.5 says nothing of one that is there: RFC 2132 9.7 lets it say whom
+  // a message is meant for, so that two servers do not both answer. Kea does the same; ISC dhcpd answers whatever it says.
+  const serverId = getOption(packet, 'serverId');
+  if (serverId && !request.serverIds.includes(serverId))
+    return silent({ rule: 'other-server', text: `it asks the server ${serverId}` });
   const address = packet.ciaddr !== NO_ADDRESS ? packet.ciaddr : source.address;
   if (address === NO_ADDRESS)
     return silent({ rule: 'inform-from-nowhere', text: 'an INFORM without an address cannot be answered' });
@@ -346,7 +351,7 @@ function reply(
     packet,
     subnet,
     to: replyTarget(request, type),
-    because: [...because, ...(boot ? [...boot.decision.because, boot.answer.because] : [])],
+    because: [...because, ...(boot ? [...boot.decision.because, boot.answer.because] : quirkReasons(request.firmware))],
     ...(boot ? { boot: boot.decision } : {}),
   };
 }

@@ -97,7 +97,8 @@ export function createLook(options: LookOptions): Look {
       declines: (subnetId) => options.declines?.(subnetId, now) ?? 0,
       isFresh: options.startedAt !== undefined && now - options.startedAt < FRESH_MS,
       boot,
-      options: (subnet) => levels.of({ subnet, reservation, machine, mac: request.mac, arrival: request.arrival }),
+      options: (subnet) =>
+        levels.of({ subnet, reservation, machine, job: boot?.job, mac: request.mac, arrival: request.arrival }),
     };
     return { view, isNewBoot };
   };

@@ -1,8 +1,12 @@
 import { type ContextParts, templateContext } from '../boot/context.ts';
 import { compileTemplates, TemplateError } from '../boot/render.ts';
+import { paramSources } from '../boot/script.ts';
+import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Reservation, Subnet } from '../model/network.ts';
+import { type EffectiveParam, resolveParams } from '../model/params.ts';
 import type { Arrival } from '../model/view.ts';
+import type { Job } from '../model/workflow.ts';
 import type { OptionSetting, OptionSettings } from '../store/options.ts';
 import type { Mac } from '../wire/address.ts';
 import { type CustomOption, type OptionText, OptionTextError, parseOption } from '../wire/dhcp-option-text.ts';
@@ -12,6 +16,8 @@ export type OptionsFor = {
   subnet: Subnet;
   reservation?: Reservation | undefined;
   machine?: Machine | undefined;
+  /** The job that runs on the machine: its params come before the machine's own. */
+  job?: Job | undefined;
   mac?: Mac | undefined;
   arrival: Arrival;
 };
@@ -33,12 +39,15 @@ export function createOptionLevels(settings: OptionSettings, tell: (problem: str
   let isEmpty = true;
   /** Settings without a template, by the setting: the same for everybody. */
   let parsed = new Map<OptionSetting, { code: number; bytes: Buffer }>();
+  /** The params that a template names, by its setting. */
+  let named = new Map<OptionSetting, readonly string[]>();
 
   function refresh(): void {
     if (revision === settings.revision()) return;
     revision = settings.revision();
     isEmpty = settings.all().length === 0;
     parsed = new Map();
+    named = new Map();
     for (const setting of settings.all()) {
       if (isTemplate(setting.value)) continue;
       const read = attempt(setting, setting.value);
@@ -58,14 +67,27 @@ export function createOptionLevels(settings: OptionSettings, tell: (problem: str
 
   function render(setting: OptionSetting, whose: OptionsFor): { code: number; bytes: Buffer } | undefined {
     try {
-      const data = { ...templateContext(partsOf(whose)), params: whose.machine?.params ?? {} };
-      return attempt(setting, templates.renderText(setting.name, setting.value as string, data));
+      const context = templateContext({ ...partsOf(whose), params: paramsOf(setting, whose) });
+      return attempt(setting, templates.renderText(setting.name, setting.value as string, context));
     } catch (error) {
-      if (!(error instanceof TemplateError)) throw error;
+      if (!(error instanceof TemplateError || error instanceof AppError)) throw error;
       // it cannot be said for this client: the others of its options are sent
-      tell(`DHCP option of ${setting.scope} ${setting.scopeId}: ${error.message}`);
+      const where = error instanceof AppError ? `${setting.name}: ` : '';
+      tell(`DHCP option of ${setting.scope} ${setting.scopeId}: ${where}${error.message}`);
       return undefined;
     }
+  }
+
+  /** The params that the template names, each from the job, the machine or its default. Throws AppError for one that is wrong. */
+  function paramsOf(setting: OptionSetting, { job, machine }: OptionsFor): EffectiveParam[] {
+    const names = named.get(setting) ?? [...templates.paramsOfText(setting.name, setting.value as string)];
+    named.set(setting, names);
+    const declarations = settings.declarations();
+    // the content may have changed since it was set
+    const secret = names.find((name) => declarations[name]?.secret);
+    if (secret !== undefined)
+      throw new AppError('bad-param', `param ${secret} is a secret, and DHCP is read by the whole wire`);
+    return resolveParams(names, declarations, paramSources({ job, machine }));
   }
 
   return {

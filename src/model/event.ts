@@ -42,6 +42,7 @@ export const EVENT_KINDS = {
   'install.done': 'install done',
   'install.failed': 'install failed',
   'machine.alive': 'first boot',
+  'network.changed': 'network',
   'mirror.fetched': 'mirror',
   'mirror.failed': 'mirror failed',
   'content.loaded': 'content',
@@ -49,6 +50,17 @@ export const EVENT_KINDS = {
   'appliance.stopped': 'appliance stopped',
 } as const;
 export type EventKind = keyof typeof EVENT_KINDS;
+
+/** What happens to the appliance and its network. Each package that the mirror fetches would drown the rest. */
+export const APPLIANCE_KINDS: readonly EventKind[] = [
+  'appliance.started',
+  'appliance.stopped',
+  'network.changed',
+  'dhcp.server',
+  'dhcp.conflict',
+  'content.loaded',
+  'mirror.failed',
+];
 
 /** What an engine tells: no id, time or boot yet; the hub adds those. */
 export type NewEvent = {
@@ -62,3 +74,8 @@ export type NewEvent = {
 
 /** An event as kept in history and shown on the timeline. `boot` numbers the machine's boots. */
 export type Event = NewEvent & { id: number; at: Instant; boot?: number | undefined; machine?: string | undefined };
+
+/** Whether an event stands on the appliance's own timeline: one of its kinds, and no machine's. */
+export function isOfAppliance({ kind, machineId, mac }: Pick<Event, 'kind' | 'machineId' | 'mac'>): boolean {
+  return machineId === undefined && mac === undefined && APPLIANCE_KINDS.includes(kind);
+}

@@ -1,4 +1,5 @@
 import type { FirmwareMode } from './machine.ts';
+import { type ParticularQuirk, quirkOf } from './quirks.ts';
 
 /** What a DHCP client says of itself in options 60, 77, 93 and 175; absent or malformed options are undefined. */
 export type ClientHints = {
@@ -23,6 +24,8 @@ export type Firmware = {
   architecture?: number;
   /** How people call it: `UEFI x64 PXE`. */
   name: string;
+  /** What is done differently for it. */
+  quirk?: ParticularQuirk | undefined;
 };
 
 type Architecture = { mode: FirmwareMode | 'unknown'; transport: 'tftp' | 'http'; cpu: Cpu; name: string };
@@ -94,13 +97,18 @@ export function classifyFirmware(hints: ClientHints): Firmware {
   const isIpxe = hints.hasIpxeOptions === true || (hints.userClasses ?? []).includes('iPXE');
   const isHttp = vendorClass.startsWith('HTTPClient');
   const isPxe = vendorClass.startsWith('PXEClient');
-  if (!isIpxe && !isHttp && !isPxe)
-    return { stage: 'os', mode: 'unknown', transport: 'tftp', cpu: 'other', name: 'operating system' };
+  if (!isIpxe && !isHttp && !isPxe) {
+    const quirk = quirkOf({ mac: hints.mac, vendorClass });
+    const name = quirk?.effect.name ?? 'operating system';
+    return { stage: 'os', mode: 'unknown', transport: 'tftp', cpu: 'other', name, quirk };
+  }
 
   const architecture =
     hints.architectures?.find((code) => ARCHITECTURES[code]) ?? hints.architectures?.[0] ?? statedIn(vendorClass) ?? 0;
-  const stands = architecture === 0 && isRaspberryPi(hints.mac) ? 41 : architecture;
-  const known = ARCHITECTURES[stands] ?? foreign(isHttp ? 'http' : 'tftp', `architecture ${architecture}`);
+  const quirk = quirkOf({ mac: hints.mac, vendorClass, architecture });
+  const known =
+    ARCHITECTURES[quirk?.effect.architecture ?? architecture] ??
+    foreign(isHttp ? 'http' : 'tftp', `architecture ${architecture}`);
   // iPXE on BIOS says x86 whatever the processor: what it boots is decided by the bootenv, which is x64.
   const cpu = known.mode === 'bios' ? 'x64' : known.cpu;
   if (isIpxe)
@@ -111,6 +119,7 @@ export function classifyFirmware(hints: ClientHints): Firmware {
       transport: 'http',
       architecture,
       name: `iPXE on ${known.mode === 'unknown' ? known.name : known.mode.toUpperCase()}`,
+      quirk,
     };
   return {
     ...known,
@@ -119,17 +128,9 @@ export function classifyFirmware(hints: ClientHints): Firmware {
     transport: isHttp ? 'http' : known.transport,
     architecture,
     name: known.name,
+    quirk,
   };
 }
-
-/**
- * The boot ROM of a Raspberry Pi says BIOS (0), and would take a PC's loader for its own: its MAC tells it apart
- * (boot-protocols 2.1, from the sources of smee).
- */
-function isRaspberryPi(mac: string | undefined): boolean {
-  return mac !== undefined && RASPBERRY_PI.some((prefix) => mac.startsWith(prefix));
-}
-const RASPBERRY_PI = ['b8:27:eb', 'dc:a6:32', 'e4:5f:01', '28:cd:c1', 'd8:3a:dd', '2c:cf:67'];
 
 /** The number in `PXEClient:Arch:00007:UNDI:003000`, for firmware that leaves option 93 out. */
 function statedIn(vendorClass: string): number | undefined {

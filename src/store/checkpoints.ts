@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
 
-/** So many transactions are written ahead before their pages are brought into the database itself. */
-const TRANSACTIONS = 200;
+/** So many rows are written ahead before their pages are brought into the database itself: at most some 40 MB of the log. */
+const ROWS = 2000;
 /** Should the worker fail, SQLite does it within a commit at this many pages (256 MB). */
 const PAGES_WITHOUT_WORKER = 65_536;
 
@@ -12,8 +12,9 @@ const PAGES_WITHOUT_WORKER = 65_536;
  */
 export function createCheckpoints(path: string, sql: Database.Database) {
   sql.pragma(`wal_autocheckpoint = ${PAGES_WITHOUT_WORKER}`);
+  const written = sql.prepare<[], number>('SELECT total_changes()').pluck();
   let worker: Worker | undefined;
-  let noted = 0;
+  let done = written.get() as number;
   let isUnderWay = false;
 
   /** Started when there is something to do: a short run never needs it. */
@@ -32,8 +33,10 @@ export function createCheckpoints(path: string, sql: Database.Database) {
   return {
     /** A transaction has ended. */
     note(): void {
-      if (++noted < TRANSACTIONS || isUnderWay) return;
-      noted = 0;
+      if (!sql.open) return;
+      const rows = written.get() as number;
+      if (isUnderWay || rows - done < ROWS) return;
+      done = rows;
       isUnderWay = true;
       worker ??= start();
       worker.postMessage('checkpoint');

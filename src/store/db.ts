@@ -1,8 +1,26 @@
-import { closeSync, existsSync, fdatasync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { createCheckpoints } from './checkpoints.ts';
 import { createFlush, type SyncFile } from './flush.ts';
+
+export type DbOptions = {
+  /** Stands in for fdatasync(2) where a test plays the disk. */
+  sync?: SyncFile;
+  /** The write-ahead log is made that long at once: a sync of a file that grows waits for the file system's journal too. */
+  logBytes?: number;
+};
 
 const SCHEMA_FOLDER = join(import.meta.dirname, 'schema');
 
@@ -25,10 +43,9 @@ export type Db = {
 };
 
 /**
- * Open (and make or migrate) `FOLDER/firstlight.db`. Throws when the file was written by a newer Firstlight. `sync` stands in for
- * fdatasync(2) where a test plays the disk.
+ * Open (and make or migrate) `FOLDER/firstlight.db`. Throws when the file was written by a newer Firstlight.
  */
-export function openDb(folder: string, sync: SyncFile = fdatasync): Db {
+export function openDb(folder: string, { sync = fdatasync, logBytes = 0 }: DbOptions = {}): Db {
   if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, 'firstlight.db');
   const sql = new Database(path);
@@ -37,7 +54,7 @@ export function openDb(folder: string, sync: SyncFile = fdatasync): Db {
   sql.pragma('foreign_keys = ON');
   sql.pragma('busy_timeout = 5000');
   migrate(sql);
-  const wal = openWal(folder, path, sql);
+  const wal = openWal(folder, path, sql, logBytes);
   const flush = createFlush((done) => sync(wal, done));
   const checkpoints = createCheckpoints(path, sql);
   const changes = sql.prepare<[], number>('SELECT total_changes()').pluck();
@@ -77,13 +94,18 @@ export function openDb(folder: string, sync: SyncFile = fdatasync): Db {
 }
 
 /** The write-ahead log, which is one file as long as the database is open: what is synced here is what SQLite has written there. */
-function openWal(folder: string, path: string, sql: Database.Database): number {
+function openWal(folder: string, path: string, sql: Database.Database, bytes: number): number {
   // the first write makes the file; its name has to be on the disk as well
   sql.pragma(`user_version = ${sql.pragma('user_version', { simple: true })}`);
+  const wal = openSync(`${path}-wal`, 'r+');
+  // zeros are no frames: SQLite goes by their checksums, and keeps the size when it begins the log anew
+  const zeros = Buffer.alloc(1 << 20);
+  for (let at = fstatSync(wal).size; at < bytes; at += zeros.length) writeSync(wal, zeros, 0, zeros.length, at);
+  fsyncSync(wal);
   const place = openSync(folder, 'r');
   fsyncSync(place);
   closeSync(place);
-  return openSync(`${path}-wal`, 'r');
+  return wal;
 }
 
 /** Bring the file to the newest schema: `schema/NNNN-name.sql` in order, each in one transaction with its number. */

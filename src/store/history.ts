@@ -1,8 +1,9 @@
-import type { Event, EventKind, NewEvent } from '../model/event.ts';
+import { APPLIANCE_KINDS, type Event, type EventKind, type NewEvent } from '../model/event.ts';
 import type { Reason } from '../model/reason.ts';
 import type { Instant } from '../model/time.ts';
 import type { Mac } from '../wire/address.ts';
 import type { Db } from './db.ts';
+import type { Machines } from './machines.ts';
 
 type EventRow = {
   id: number;
@@ -28,15 +29,10 @@ export type HistoryQuery = {
 /** What happened, kept: the source that the timeline, the stream and every view of a boot are made from. */
 export type History = ReturnType<typeof openHistory>;
 
-export function openHistory(db: Db) {
+/** `machines`: whose events they are. */
+export function openHistory(db: Db, machines: Pick<Machines, 'byId' | 'byMac'>) {
   const insert = db.sql.prepare(
     'INSERT INTO event (at, kind, machine_id, mac, boot, text, because, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-  );
-  const machineByMac = db.sql.prepare<[string], { machine_id: number }>(
-    'SELECT machine_id FROM machine_mac WHERE mac = ?',
-  );
-  const machineById = db.sql.prepare<[number], { name: string; boot: number }>(
-    'SELECT name, boot FROM machine WHERE id = ?',
   );
   const newestId = db.sql.prepare<[], { id: number | null }>('SELECT max(id) AS id FROM event');
   const query = db.sql.prepare<unknown[], EventRow>(`
@@ -48,23 +44,39 @@ export function openHistory(db: Db) {
          AND event.id > :afterId
        ORDER BY event.id DESC LIMIT :last)
     ORDER BY id`);
+  // the other index has everything that strangers did in between
+  const queryAppliance = db.sql.prepare<unknown[], EventRow>(`
+    SELECT * FROM (
+      SELECT event.*, NULL AS machine FROM event INDEXED BY event_by_mac
+       WHERE machine_id IS NULL AND mac IS NULL AND id > :afterId
+         AND kind IN (SELECT value FROM json_each(:kinds))
+       ORDER BY id DESC LIMIT :last)
+    ORDER BY id`);
+  const applianceKinds = JSON.stringify(APPLIANCE_KINDS);
 
   return {
     /** Keep one event; its machine is found by its MAC when it names none. Gives the event as kept. */
     append(event: NewEvent, at: Instant): Event {
-      const machineId = event.machineId ?? (event.mac ? machineByMac.get(event.mac)?.machine_id : undefined);
-      const machine = machineId === undefined ? undefined : machineById.get(machineId);
+      const { machineId, mac } = event;
+      const machine = machineId !== undefined ? machines.byId(machineId) : mac && machines.byMac(mac);
       const row = insert.run(
         at,
         event.kind,
-        machine ? (machineId ?? null) : null,
+        machine?.id ?? null,
         event.mac ?? null,
         machine?.boot ?? null,
         event.text,
         event.because ? JSON.stringify(event.because) : null,
         event.data ? JSON.stringify(event.data) : null,
       );
-      return { ...event, id: Number(row.lastInsertRowid), at, machineId, machine: machine?.name, boot: machine?.boot };
+      return {
+        ...event,
+        id: Number(row.lastInsertRowid),
+        at,
+        machineId: machine?.id ?? machineId,
+        machine: machine?.name,
+        boot: machine?.boot,
+      };
     },
 
     /** The newest `last` events (1000) that fit, in the order they happened. */
@@ -78,6 +90,10 @@ export function openHistory(db: Db) {
           last: wanted.last ?? 1000,
         })
         .map(toEvent),
+
+    /** The same of the appliance's own events, see `isOfAppliance`. */
+    readOfAppliance: ({ afterId = 0, last = 1000 }: Pick<HistoryQuery, 'afterId' | 'last'>): Event[] =>
+      queryAppliance.all({ afterId, last, kinds: applianceKinds }).map(toEvent),
 
     newestId: (): number => newestId.get()?.id ?? 0,
   };

@@ -1,3 +1,4 @@
+import type { ParamDeclarations } from '../model/params.ts';
 import type { Db } from './db.ts';
 
 /** Where an option can be set; a later one counts before an earlier one. */
@@ -12,10 +13,13 @@ export type CustomOptionRow = { code: number; name: string; shape: string };
 
 type Row = { scope: OptionScope; scope_id: string; name: string; value: string; force: number };
 
-/** The DHCP options that people set: on disk, and in memory by scope. `revision` counts the changes. */
+/**
+ * The DHCP options that people set: on disk, and in memory by scope. `revision` counts the changes; `declarations` are those of
+ * the params that a value may name.
+ */
 export type OptionSettings = ReturnType<typeof openOptionSettings>;
 
-export function openOptionSettings(db: Db) {
+export function openOptionSettings(db: Db, declarations: () => ParamDeclarations) {
   const all = db.sql.prepare<[], Row>('SELECT * FROM dhcp_option ORDER BY scope, scope_id, name');
   const put = db.sql.prepare(`
     INSERT INTO dhcp_option (scope, scope_id, name, value, force) VALUES (?, ?, ?, ?, ?)
@@ -59,6 +63,7 @@ export function openOptionSettings(db: Db) {
 
   return {
     reload,
+    declarations,
     revision: (): number => revision,
     all: (): readonly OptionSetting[] => settings,
     of: (scope: OptionScope, scopeId: string): readonly OptionSetting[] => byScope.get(`${scope} ${scopeId}`) ?? [],

@@ -272,16 +272,12 @@ export function createDoor(options: DoorOptions) {
   }
 
   function takeLog(call: Call): void {
-    const lines = call.body
-      .split('\n')
-      .map(printable)
-      .filter((line) => line !== '')
-      .slice(0, MAX_LOG_LINES);
-    events.settle(() => {
-      for (const line of lines)
-        events.emit({ kind: 'machine.log', text: line, machineId: call.machine.id, mac: call.run.mac });
-    });
+    events.settle(() => tellLines(call, linesOf(call.body)));
     answer(call.response, 200, 'ok');
+  }
+
+  function tellLines(call: Call, lines: readonly string[]): void {
+    for (const text of lines) events.emit({ kind: 'machine.log', text, machineId: call.machine.id, mac: call.run.mac });
   }
 
   function takeProgress(call: Call): void {
@@ -350,10 +346,11 @@ export function createDoor(options: DoorOptions) {
   function takeFailed(call: Call): void {
     const open = openTicket(call.run);
     if (!open) return answer(call.response, 410, 'no install of this machine is going on');
-    const why =
-      printable(call.request.method === 'POST' ? call.body : (call.query.get('message') ?? '')) ||
-      'the installer did not say why';
+    const said = call.request.method === 'POST' ? call.body : (call.query.get('message') ?? '');
+    // the first line says why; what follows is the end of its log
+    const [why = 'the installer did not say why', ...log] = linesOf(said);
     events.settle(() => {
+      tellLines(call, log);
       events.emit({
         kind: 'install.failed',
         text: `the installer gave up: ${why}`,
@@ -427,6 +424,14 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
     parts.push(part);
   }
   return Buffer.concat(parts).toString('utf8');
+}
+
+function linesOf(body: string): string[] {
+  return body
+    .split('\n')
+    .map(printable)
+    .filter((line) => line !== '')
+    .slice(0, MAX_LOG_LINES);
 }
 
 /** One line that a machine said, without terminal escapes and control characters. */

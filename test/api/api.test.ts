@@ -74,6 +74,7 @@ test('every route of the API needs a token that is known', () =>
       'params',
       'explain/vm-01',
       'events',
+      'timeline',
       'machines/vm-01/timeline',
       'machines/vm-01/power',
       'nosuch',
@@ -621,6 +622,17 @@ test('the stream tells what happens, what was missed since an id, one machine al
       ofOne.map((event) => event.text),
       ['four', 'seven'],
     );
+    harness.events.emit({ kind: 'network.changed', text: 'a subnet' });
+    const ofAppliance = await readStream(`${url}?appliance=true&after=0`, auth, 2, () => {
+      tell('ten');
+      harness.events.emit({ kind: 'network.changed', text: 'of a machine', mac: MAC as never });
+      harness.events.emit({ kind: 'network.changed', text: 'an option' });
+    });
+    assert.deepEqual(
+      ofAppliance.map((event) => event.text),
+      ['a subnet', 'an option'],
+    );
+    assert.equal((await fetch(`${url}?appliance=true&machine=vm-02`, { headers: auth })).status, 400);
     const future = await readStream(`${url}?after=999999`, auth, 1, () => tell('eight'));
     assert.deepEqual(
       future.map((event) => event.text),

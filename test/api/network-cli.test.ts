@@ -154,6 +154,25 @@ test('subnets are listed, made, changed and removed', () =>
     await refused(run('subnets', 'set', 'rack1', '--guests', 'many'), /not a whole number/);
   }));
 
+test('what happened to the network is on the timeline of no machine', () =>
+  withCli(async (run, harness) => {
+    harness.addMachine('vm-01');
+    await said(run('subnets', 'set', 'rack1', '--guests', '4', '--domain', 'rack.example'));
+    await said(run('option', 'set', 'machine', 'vm-01', 'ntp-servers', '10.0.0.1'));
+    const lines = async (...words: string[]): Promise<string[]> =>
+      (await said(run('timeline', ...words)))
+        .split('\n')
+        .filter((line) => !line.startsWith('---'))
+        .map((line) => line.replace(/^\S+ +(\+\S+ +)?/, ''));
+    assert.deepEqual(await lines(), [
+      'network.changed  subnet rack1 was changed by ada: domain from none to rack.example; guests from none to 4',
+    ]);
+    assert.deepEqual(await lines('vm-01'), [
+      'network.changed  option ntp-servers at machine vm-01 was added by ada: value 10.0.0.1; sent when asked for',
+    ]);
+    await refused(run('timeline', '--boot', '3'), /--boot 3 is of one machine: firstlight timeline MACHINE --boot 3/);
+  }));
+
 test('leases are listed, as JSON and CSV too, reserved and freed', () =>
   withCli(async (run, harness) => {
     assert.equal(await said(run('leases')), 'no address is given out');
@@ -220,24 +239,93 @@ test('a file is imported: first tried, then whole or in part', () =>
       file,
       'mac,ip,name\n525400aabb01,10.77.0.20,a\n525400aabb02,10.77.0.20,b\n525400aabb03,10.77.0.22,c_d\n',
     );
-    const conflict =
-      /^line 3: 10\.77\.0\.20 is to be for 52:54:00:aa:bb:02, but is reserved for 52:54:00:aa:bb:01 on line 2\n/;
-    const out = await refused(
-      run('reservations', 'import', file),
-      new RegExp(`${conflict.source}firstlight: nothing was imported: 1 problem in .*hosts\\.csv\\n.*--partial`),
-    );
-    assert.match(out, /^line 4: the name "c_d" of 52:54:00:aa:bb:03 is not taken/);
+    const conflict = `${file}:3: error: 10.77.0.20 is to be for 52:54:00:aa:bb:02, but is reserved for 52:54:00:aa:bb:01 on line 2\n`;
+    const note = `${file}:4: note: the name "c_d" of 52:54:00:aa:bb:03 is not taken: it is no host name\n`;
+    const remedy = '  mend the file, or take the rest (2 reservations) with --partial\n';
+    assert.deepEqual(await run('reservations', 'import', file), {
+      out: note,
+      err: `${conflict}firstlight: nothing was imported: 1 error in ${file}\n${remedy}`,
+      code: 1,
+    });
+    assert.deepEqual(await run('reservations', 'import', file, '--dry-run'), {
+      out: note,
+      err: `${conflict}firstlight: nothing would be imported: 1 error in ${file}\n${remedy}`,
+      code: 1,
+    });
+    const left = '1 reservation left out (with an error, or here already)';
+    assert.deepEqual(await run('reservations', 'import', file, '--dry-run', '--partial'), {
+      out: `${note}${file} (csv): 2 reservations would be taken, ${left}; nothing was done\n`,
+      err: conflict,
+      code: 0,
+    });
     assert.deepEqual(harness.network.reservations(), []);
-    const dry = await run('reservations', 'import', file, '--dry-run');
-    assert.deepEqual([dry.code, conflict.test(dry.err)], [0, true]);
-    assert.match(dry.out, /csv: 2 reservations would be taken, 1 left out; nothing was done\n$/);
-    assert.match(
-      (await run('reservations', 'import', file, '--partial')).out,
-      /csv: 2 reservations taken, 1 left out\n$/,
-    );
+    assert.deepEqual(await run('reservations', 'import', file, '--partial'), {
+      out: `${note}${file} (csv): 2 reservations taken, ${left}\n`,
+      err: conflict,
+      code: 0,
+    });
     assert.equal(harness.network.reservations().length, 2);
-    await refused(run('reservations', 'import', '/nonexistent'), /\/nonexistent cannot be read: ENOENT/);
-    await refused(run('reservations', 'import', join(REPOSITORY, 'LICENSE'), '--format', 'x'), /format|cannot be read/);
+    writeFileSync(file, 'mac,ip,name\n525400aabb01,10.77.0.20,a\n');
+    assert.equal(
+      await said(run('reservations', 'import', file)),
+      `${file} (csv): nothing taken, 1 reservation left out (here already)`,
+    );
+  }));
+
+test('what cannot be imported is told in plain words', () =>
+  withCli(async (run, harness) => {
+    const file = join(harness.folder, 'file');
+    await refused(
+      run('reservations', 'import', '/nonexistent'),
+      /^firstlight: \/nonexistent cannot be read: there is no such file\n$/,
+    );
+    await refused(
+      run('reservations', 'import', harness.folder),
+      /^firstlight: \/.* cannot be read: it is a directory: name one file of it\n$/,
+    );
+    await refused(
+      run('reservations', 'import', file, '--format', 'x'),
+      /'x' is invalid\. Allowed choices are csv, dnsmasq, /,
+    );
+    for (const [text, error] of [
+      ['', /^firstlight: file is empty\n$/],
+      ['Dear all,\n', /^firstlight: file is of no format that is known here\n {2}name one of: csv, dnsmasq, /],
+      ['\x1f\x8b\0', /^firstlight: file is no text file\n {2}unpack it first/],
+    ] as const) {
+      writeFileSync(file, text);
+      await refused(run('reservations', 'import', file), error);
+    }
+    // from standard input, which is empty
+    await refused(run('reservations', 'import', '-'), /^firstlight: standard input is empty\n$/);
+  }));
+
+test('a file of Windows in UTF-16 is read', () =>
+  withCli(async (run, harness) => {
+    const file = join(harness.folder, 'export.csv');
+    const text = '"IPAddress","ClientId","Name"\r\n"10.77.0.20","52-54-00-aa-bb-01","bär"\r\n';
+    writeFileSync(file, Buffer.from(`\uFEFF${text}`, 'utf16le'));
+    const { out, err } = await run('reservations', 'import', file);
+    assert.equal(err, '');
+    assert.equal(
+      out,
+      `${file}:2: note: the name "bär" of 52:54:00:aa:bb:01 is not taken: it is no host name\n${file} (csv): 1 reservation taken\n`,
+    );
+  }));
+
+test('of many errors the first twenty are told, and all of them when that is wished', () =>
+  withCli(async (run, harness) => {
+    const file = join(harness.folder, 'hosts.csv');
+    writeFileSync(file, `mac,ip\n${'x,10.77.0.20\n'.repeat(30)}`);
+    const { err } = await run('reservations', 'import', file);
+    const lines = err.trimEnd().split('\n');
+    assert.equal(lines[19], `${file}:21: error: "x" is not a MAC address`);
+    assert.deepEqual(lines.slice(20), [
+      `${file}: and 10 more errors: --all tells them`,
+      `firstlight: nothing was imported: 30 errors in ${file}`,
+      '  mend the file',
+    ]);
+    const all = await run('reservations', 'import', file, '--all');
+    assert.equal(all.err.split('\n')[29], `${file}:31: error: "x" is not a MAC address`);
   }));
 
 test('DHCP options are set, listed and taken away at every level', () =>

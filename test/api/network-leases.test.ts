@@ -210,9 +210,9 @@ test('a lease is reserved under another name, and for a machine', () =>
     assertAnswered(made, 201, { hostname: 'new', machine: 'vm-01' });
     assert.equal(harness.network.reservations()[0]?.machineId, machine.id);
     assert.partialDeepStrictEqual(harness.told.at(-1), {
-      kind: 'machine.changed',
+      kind: 'network.changed',
       machine: 'vm-01',
-      text: `${MAC} has 10.77.0.50 reserved, says ada`,
+      data: { what: 'reservation', by: 'ada', change: 'added' },
     });
   }));
 

@@ -44,7 +44,9 @@ test('an option that is set at a level goes to the clients of that level, the na
     ]);
     assert.deepEqual(items(await call('GET', 'options/profile/storage')), []);
     assert.ok(
-      harness.told.some((one) => one.machineId === id && one.text === 'DHCP option ntp-servers set by ada'),
+      harness.told.some(
+        (one) => one.machineId === id && /^option ntp-servers at machine vm-01 was added by ada/.test(one.text),
+      ),
       'the timeline of the machine has it',
     );
     for (const [level, left] of [
@@ -95,6 +97,59 @@ test('a value may be a template over what is known of the machine', () =>
     await call('PATCH', 'machines/vm-01', { params: { timezone: 'UTC' } });
     const reply = await harness.ask({ type: 'discover', wants: [15] });
     assert.equal(reply?.options.get(15)?.toString(), 'vm-01.UTC');
+  }));
+
+test('a template has the params that boot templates have: of the job, of the machine, or the declared default', () =>
+  withApi(async ({ call, harness }) => {
+    const value = '{{params.timezone}}, {{params.keyboard}}{{#if params.user}}, {{params.user}}{{/if}}';
+    assert.equal((await call('PUT', 'options/global/root-path', { value })).status, 200);
+    const rootPath = async (): Promise<string | undefined> =>
+      (await harness.ask({ type: 'discover', wants: [17] }))?.options.get(17)?.toString();
+    assert.equal(await rootPath(), 'Etc/UTC, us', 'a client that nobody knows');
+    const machine = harness.addMachine('vm-01', { disks: 'empty' });
+    assert.equal(await rootPath(), 'Etc/UTC, us');
+    await call('PATCH', 'machines/vm-01', { params: { timezone: 'Europe/Berlin', user: 'ada' } });
+    assert.equal(await rootPath(), 'Europe/Berlin, us, ada');
+    harness.install(machine, 'debian-12-image', { params: { keyboard: 'de', user: 'bob' } });
+    assert.equal(await rootPath(), 'Europe/Berlin, de, bob');
+    assert.equal((await call('POST', 'machines/vm-01/cancel')).status, 200);
+    assert.equal(await rootPath(), 'Europe/Berlin, us, ada');
+  }));
+
+test('what the content does not allow any more is not sent, is told once, and keeps the other options from nobody', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01');
+    await call('PATCH', 'machines/vm-01', { params: { timezone: 'Europe/Berlin' } });
+    await call('PUT', 'options/global/root-path', { value: '{{params.timezone}}' });
+    await call('PUT', 'options/global/ntp-servers', { value: '10.0.0.9' });
+    const { library } = harness.shelf;
+    const { timezone, ...others } = library.content.params;
+    assert.ok(timezone);
+    const lines: unknown[] = [];
+    const { error } = console;
+    console.error = (line: unknown) => void lines.push(line);
+    try {
+      for (const params of [
+        others,
+        { ...others, timezone: { ...timezone, secret: true } },
+        { ...others, timezone: { ...timezone, default: 'UTC', pattern: '^UTC$', patternHint: 'UTC' } },
+      ]) {
+        harness.shelf.library = { ...library, content: { ...library.content, params } };
+        for (const _ of [1, 2]) {
+          const reply = await harness.ask({ type: 'discover', wants: [17, 42] });
+          assert.deepEqual([reply?.options.get(17), reply?.options.get(42)?.join('.')], [undefined, '10.0.0.9']);
+        }
+      }
+    } finally {
+      console.error = error;
+    }
+    assert.deepEqual(lines, [
+      'DHCP: DHCP option of global : root-path: param timezone is not declared in workflows/params.yaml',
+      'DHCP: DHCP option of global : root-path: param timezone is a secret, and DHCP is read by the whole wire',
+      'DHCP: DHCP option of global : root-path: param timezone from machine vm-01: "Europe/Berlin" is not UTC',
+    ]);
+    harness.shelf.library = library;
+    assert.equal((await harness.ask({ type: 'discover', wants: [17] }))?.options.get(17)?.toString(), 'Europe/Berlin');
   }));
 
 const BAD: [string, unknown, number, string, RegExp, RegExp?][] = [

@@ -204,7 +204,7 @@ const BAD_SUBNETS: [string, object, number, string, RegExp, RegExp?][] = [
     /^loaders: "undionly\.kpxe" is no loader for uefi-x64$/,
     /snponly\.efi, ipxe\.efi/,
   ],
-  ['a lease of a second', { cidr: '10.78.0.0/24', leaseSeconds: 1 }, 400, 'bad-request', /leaseSeconds/],
+  ['Q32 a lease of a minute', { cidr: '10.78.0.0/24', leaseSeconds: 60 }, 400, 'bad-request', /leaseSeconds.* 120/],
   ['guests below zero', { cidr: '10.78.0.0/24', guests: -1 }, 400, 'bad-request', /guests/],
   ['a field that there is not', { cidr: '10.78.0.0/24', pool: 'x' }, 400, 'bad-request', /additional properties/],
 ];

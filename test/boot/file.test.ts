@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { OpenedFile } from '../../src/boot/open.ts';
 import type { Mac } from '../../src/wire/address.ts';
@@ -42,7 +44,7 @@ const TABLE: [string, (harness: Harness) => unknown, string[]][] = [
     ['served', 'served', 'served', 'forbidden', 'forbidden', 'declined'],
   ],
   [
-    'a machine that boots its disk',
+    'Q34 a machine that boots its disk, whatever name it remembers,',
     (h) => h.addMachine('vm-01', { state: 'installed' }),
     ['declined', 'served', 'served', 'forbidden', 'forbidden', 'declined'],
   ],
@@ -83,6 +85,16 @@ test('what is served are the bytes of the file', () =>
     assert.equal(await outcome(harness.open(NAMES[2] as string)), 'the bytes of scout/vmlinuz\n');
   }));
 
+test('Q27 a newer build of a loader is served as soon as it lies in the folder', () =>
+  withHarness({ lacks: ['snponly.efi'] }, async (harness) => {
+    const name = 'b/52-54-00-aa-bb-01/snponly.efi';
+    assert.match(await outcome(harness.open(name)), /^not-found: snponly\.efi does not exist$/);
+    for (const build of ['a build of 2019', 'a build of 2026']) {
+      writeFileSync(join(harness.loadersFolder, 'snponly.efi'), build);
+      assert.equal(await outcome(harness.open(name)), build);
+    }
+  }));
+
 test('a refusal says why', () =>
   withHarness({}, async (harness) => {
     harness.addMachine('vm-01', { state: 'installed' });
@@ -114,7 +126,7 @@ test('a refusal says why', () =>
     );
   }));
 
-test('a name without a MAC is for the machine that has the lease of the sender', () =>
+test('Q28 a name without a MAC is for the machine that has the lease of the sender', () =>
   withHarness({}, async (harness) => {
     await harness.ask({ type: 'request', mac: OTHER, as: 'uefi', asks: '10.77.0.105' as never });
     assert.match(await outcome(harness.open('autoexec.ipxe', '10.77.0.105')), /52:54:00:aa:bb:02/);

@@ -38,7 +38,7 @@ function ask(port: number, method: string, path: string, headers: string[] = [])
 const withServer = (check: (port: number, harness: Harness) => Promise<void>): Promise<void> =>
   withHarness({}, async (harness) => check(await harness.listen(), harness));
 
-test('gives a file whole, with the headers that firmware matches by case', () =>
+test('Q22 Q23 gives a file whole, with the headers that firmware matches by case', () =>
   withServer(async (port) => {
     const { status, headers, body } = await ask(port, 'GET', ASSET);
     assert.deepEqual([status, body], [200, CONTENT]);
@@ -47,6 +47,7 @@ test('gives a file whole, with the headers that firmware matches by case', () =>
     assert.equal(headers.get('Accept-Ranges'), 'bytes');
     assert.match(headers.get('ETag') ?? '', /^"[0-9a-f]{32}"$/);
     assert.equal(headers.get('Transfer-Encoding'), undefined);
+    assert.ok([...headers].flat().join(': ').length < 1500, 'U-Boot reads 2048 bytes of header');
   }));
 
 test('an EFI program is application/efi, as UEFI HTTP boot demands, and a script is text', () =>
@@ -87,7 +88,7 @@ const RANGES: [string, number, string, string?][] = [
   ['lines=0-1', 200, CONTENT],
 ];
 for (const [range, status, body, contentRange] of RANGES)
-  test(`Range: ${range} is answered ${status}`, () =>
+  test(`Q23 Range: ${range} is answered ${status}`, () =>
     withServer(async (port) => {
       const answer = await ask(port, 'GET', ASSET, [`Range: ${range}`]);
       assert.deepEqual([answer.status, answer.body], [status, body]);
@@ -106,7 +107,7 @@ test('a range is for GET alone, and only of the version that If-Range names', ()
     assert.deepEqual([head.status, head.headers.get('Content-Length')], [200, String(CONTENT.length)]);
   }));
 
-test('serves firmware that sends no Host, speaks HTTP/1.0 or asks by an absolute URL', () =>
+test('Q22 serves firmware that sends no Host, speaks HTTP/1.0 or asks by an absolute URL', () =>
   withServer(async (port) => {
     for (const line of [
       `GET ${ASSET} HTTP/1.1\r\nConnection: close`,
@@ -117,6 +118,11 @@ test('serves firmware that sends no Host, speaks HTTP/1.0 or asks by an absolute
       const { status, body } = await exchange(port, `${line}\r\n\r\n`);
       assert.deepEqual([status, body], [200, CONTENT], line);
     }
+    assert.equal(
+      (await exchange(port, `GET ${ASSET.slice(1)} HTTP/1.0\r\n\r\n`)).status,
+      400,
+      'no slash at its beginning',
+    );
   }));
 
 test('a local boot is 404 at once, and the timeline calls it a local boot', () =>

@@ -47,11 +47,18 @@ test('any text is parsed or is no name, and what is parsed has a MAC and no way 
   );
 });
 
-const NAMES: [string, BootPath | undefined][] = [
+/** A name, what it means, and the quirk of the loader that asks for it. */
+const NAMES: [string, BootPath | undefined, string?][] = [
   ['b/52-54-00-aa-bb-01/boot.ipxe', { kind: 'script', mac: MAC }],
   ['b/52-54-00-AA-BB-01/boot.ipxe', { kind: 'script', mac: MAC }],
-  ['b/52-54-00-aa-bb-01/autoexec.ipxe', { kind: 'script', mac: MAC }],
-  ['autoexec.ipxe', { kind: 'script' }],
+  ['b/52-54-00-aa-bb-01/autoexec.ipxe', { kind: 'script', mac: MAC }, 'Q28'],
+  ['autoexec.ipxe', { kind: 'script' }, 'Q28'],
+  ['AUTOEXEC.IPXE', { kind: 'script' }, 'Q26'],
+  ['\\B\\52-54-00-AA-BB-01\\Snponly.EFI', { kind: 'loader', mac: MAC, file: 'snponly.efi' }, 'Q26'],
+  ['\\B\\52-54-00-AA-BB-01\\BOOT.IPXE', { kind: 'script', mac: MAC }, 'Q26'],
+  ['\\B\\52-54-00-AA-BB-01\\Local-Boot.EFI', { kind: 'local', mac: MAC }, 'Q26'],
+  ['B/52-54-00-aa-bb-01/A/scout/vmlinuz', { kind: 'asset', mac: MAC, bootenv: 'scout', file: 'vmlinuz' }, 'Q26'],
+  ['\\Boot\\BCD', undefined, 'Q26'],
   ['b/52-54-00-aa-bb-01/a/scout/vmlinuz', { kind: 'asset', mac: MAC, bootenv: 'scout', file: 'vmlinuz' }],
   ['', undefined],
   ['/', undefined],
@@ -74,8 +81,13 @@ const NAMES: [string, BootPath | undefined][] = [
   ['/etc/passwd', undefined],
   ['run/TOKEN/file/preseed.cfg', undefined],
   ['x/autoexec.ipxe', undefined],
+  ['9ffefdef/config.txt', undefined, 'Q20'],
+  ['dc-a6-32-01-02-03/start4.elf', undefined, 'Q20'],
+  ['b/52-54-00-aa-bb-01/revocations.efi', undefined, 'Q24'],
+  ['b/52-54-00-aa-bb-01/shim_certificate_1.efi', undefined, 'Q24'],
+  ['b/52-54-00-aa-bb-01/grubx64.efi', undefined, 'Q24'],
 ];
-for (const [name, expected] of NAMES)
-  test(`${JSON.stringify(name)} is ${expected ? `a name: ${expected.kind}` : 'no name of ours'}`, () => {
+for (const [name, expected, quirk] of NAMES)
+  test(`${quirk ? `${quirk} ` : ''}${JSON.stringify(name)} is ${expected ? `a name: ${expected.kind}` : 'no name of ours'}`, () => {
     assert.deepEqual(parseBootPath(name), expected);
   });

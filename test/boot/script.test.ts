@@ -85,7 +85,7 @@ test('a param that is wrong by now is an error that names it', () =>
     );
   }));
 
-test('the disk is booted by sanboot on BIOS and by leaving on UEFI', () =>
+test('Q31 the disk is booted by sanboot on BIOS and by leaving on UEFI', () =>
   withHarness({}, (harness) => {
     const script = scriptOf(harness, 'local');
     // biome-ignore lint/suspicious/noTemplateCurlyInString: iPXE's own variable

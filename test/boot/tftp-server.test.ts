@@ -360,7 +360,7 @@ test('N19 T-12 the same request again is one transfer; another from the same por
   close();
 });
 
-test('T-14 when all sockets are taken a request is dropped, and answered when one has rested', async () => {
+test('Q21 T-14 when all sockets are taken a request is dropped, and answered when one has rested', async () => {
   const { clock, advance } = handClock();
   const { client, event, events, close } = await setUp({ sockets: 1, clock, restMs: 3000 });
   const bytes = write('loader', randomBytes(100));

@@ -81,7 +81,7 @@ test('N20 a size that is a multiple of the block size ends with an empty block',
   }
 });
 
-test('T-8 block numbers go from 65535 to 0 on the wire and on without it here', () => {
+test('Q19 T-8 block numbers go from 65535 to 0 on the wire and on without it here', () => {
   const size = 512 * 65540;
   const begun = startTransfer(agreement(512, 1, false), size, size, 0);
   const near: Transfer = { ...begun.state, base: 65535, next: 65536, highest: 65535, heard: true };
@@ -89,7 +89,7 @@ test('T-8 block numbers go from 65535 to 0 on the wire and on without it here', 
   assert.deepEqual([ack(65535), ack(0), ack(1), ack(65535)], ['65536', '65537', '65538', '']);
 });
 
-test('T-9 N15 N24 a duplicate, an old or a never sent ACK is not answered and does not hold up the clock', () => {
+test('Q19 T-9 N15 N24 a duplicate, an old or a never sent ACK is not answered and does not hold up the clock', () => {
   const { ack, run } = play(startTransfer(agreement(512), 5000, 5000, 0));
   assert.equal(ack(1), '', 'the OACK wants ACK 0');
   assert.equal(ack(0), '1');
@@ -161,6 +161,20 @@ test('T-6 the timeout that was agreed is the first wait', () => {
   assert.equal(run.last.timerMs, 3000);
   timeout();
   assert.equal(run.last.timerMs, 6000);
+});
+
+test('Q33 a client that asks for a timeout of 30 s may be silent for two minutes, others for half a minute', () => {
+  for (const [timeoutSeconds, told] of [
+    [30, 'failed: the client stopped at block 2 of 10 (120 s of silence)'],
+    [undefined, 'failed: the client stopped at block 2 of 10 (31 s of silence)'],
+  ] as const) {
+    const { ack, timeout, run } = play(startTransfer({ ...agreement(512), timeoutSeconds }, 5000, 5000, 0));
+    ack(0);
+    ack(1);
+    let answer = '';
+    while (run.state.phase !== 'ended') answer = timeout();
+    assert.equal(answer, told);
+  }
 });
 
 test('an ACK makes the next wait short again', () => {

@@ -3,7 +3,7 @@ import { existsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { FirmwareKind } from '../../src/explain.ts';
-import type { Ipv4 } from '../../src/wire/address.ts';
+import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import { getOption } from '../../src/wire/dhcp-options.ts';
 import { ARRIVAL, type Ask, type Harness, MAC, SERVER, withHarness } from '../harness.ts';
 
@@ -124,6 +124,19 @@ test('without a loader, explain names the file and its folder', () =>
     const missing = [`undionly.kpxe is not in ${harness.loadersFolder}`];
     assert.deepEqual(harness.explain(MAC, 'bios').missing, missing);
     assert.deepEqual(harness.explain(MAC, 'uefi').missing, []);
+  }));
+
+test('Q11 explain tells the loader of an Intel NUC and why, and names it where it is not there', () =>
+  withHarness({ lacks: ['ipxe.pxe'] }, (harness) => {
+    const { steps, missing } = harness.explain('ec:a8:6b:00:00:01' as Mac, 'bios');
+    const firmware = steps.find(({ step }) => step === 'firmware');
+    assert.equal(firmware?.result, 'BIOS PXE is told: b/ec-a8-6b-00-00-01/ipxe.pxe');
+    assert.deepEqual(firmware?.because.at(-1), {
+      rule: 'loader',
+      text: 'BIOS PXE gets ipxe.pxe: quirk Q11, Intel NUC (MAC ec:a8:6b)',
+      ref: 'model/quirks.ts',
+    });
+    assert.deepEqual(missing, [`ipxe.pxe is not in ${harness.loadersFolder}`]);
   }));
 
 test('an asset that goes away while it is offered is not offered any more', () =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Event } from '../../src/model/event.ts';
+import { type Event, isOfAppliance } from '../../src/model/event.ts';
 import type { Mac } from '../../src/wire/address.ts';
 import { MAC, withHarness } from '../harness.ts';
 
@@ -43,6 +43,26 @@ test('a question has its answer: machine, MAC, boot, since, and the newest of ma
     assert.deepEqual(texts(history.read({ mac: '52:54:00:aa:bb:09' as Mac })), ['stranger']);
     assert.deepEqual(texts(history.read({ last: 2 })), ['d', 'stranger']);
     assert.deepEqual(texts(history.read({ machineId: 99 })), []);
+  }));
+
+test('what is no machine’s has a list of its own, where strangers and the mirror’s fetching do not stand', () =>
+  withHarness({}, ({ events, history, addMachine, machines }) => {
+    const { id } = addMachine('vm-01');
+    const start = events.emit({ kind: 'appliance.started', text: 'start' });
+    events.emit({ kind: 'dhcp.offered', text: 'a stranger', mac: '52:54:00:aa:bb:09' as Mac });
+    events.emit({ kind: 'network.changed', text: 'of a card', mac: '52:54:00:aa:bb:09' as Mac });
+    events.emit({ kind: 'mirror.fetched', text: 'a package' });
+    events.emit({ kind: 'network.changed', text: 'an option of a machine', machineId: id });
+    events.emit({ kind: 'job.created', text: 'a job', machineId: id });
+    events.emit({ kind: 'network.changed', text: 'a subnet' });
+    events.emit({ kind: 'dhcp.server', text: 'another server' });
+    const list = history.readOfAppliance({});
+    assert.deepEqual(texts(list), ['start', 'a subnet', 'another server']);
+    assert.deepEqual(texts(history.readOfAppliance({ last: 2 })), ['a subnet', 'another server']);
+    assert.deepEqual(texts(history.readOfAppliance({ afterId: start.id, last: 1 })), ['another server']);
+    assert.deepEqual(texts(history.read({}).filter(isOfAppliance)), texts(list), 'as the stream chooses them');
+    machines.remove(id);
+    assert.ok(!texts(history.readOfAppliance({})).includes('a job'), 'what happened to a machine that is gone');
   }));
 
 test('listeners hear what was kept, after the transaction, in order, and what they cause after that', () =>

@@ -113,7 +113,7 @@ function agreed(options: Record<string, string>, mode: TftpRequest['mode'] = 'oc
 }
 const plain = { blockSize: 512, windowSize: 1, timeoutSeconds: undefined, oack: {} };
 
-test('takes what was asked, up to what fits, in the order of the asking', () => {
+test('Q21 takes what was asked, up to what fits, in the order of the asking', () => {
   assert.deepEqual(agreed({}), plain);
   assert.deepEqual(agreed({ blksize: '1432', tsize: '0' }), {
     ...plain,

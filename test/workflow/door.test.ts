@@ -132,9 +132,11 @@ test('an installer that gives up fails the job with its words, without its termi
   withDoor(async ({ harness, machine, get, post, token }) => {
     const job = harness.install(machine, 'debian-12');
     const install = token('install', { job });
-    assert.equal((await post(`${install}/failed`, '\x1b[31mno disk\x1b[0m\nfits')).status, 200);
+    const said = '\x1b[31mno disk fits\x1b[0m\nThe end of the log:\n\nsda is read-only';
+    assert.equal((await post(`${install}/failed`, said)).status, 200);
     assert.equal(harness.jobs.byId(job.id)?.why, 'the installer gave up: no disk fits');
     assert.equal(harness.jobs.ticketOf(job.id)?.closedWhy, 'the installer gave up: no disk fits');
+    assert.deepEqual(textsOf(harness, 'machine.log'), ['The end of the log:', 'sda is read-only']);
     assert.equal((await get(`${install}/failed?message=again`)).status, 410);
     const second = harness.install(machine, 'debian-12');
     await get(`${token('install', { job: second })}/failed?message=by%20GET`);

@@ -1,135 +1,120 @@
-import { type Cidr, cidrBroadcast, cidrContains, cidrOf, cidrToText, type Ipv4, type Mac } from '../../wire/address.ts';
+import { type Cidr, cidrBroadcast, cidrOf, cidrToText, type Ipv4 } from '../../wire/address.ts';
 import { colonHex, describeClient } from './client.ts';
-import { type Imported, type ImportedReservation, type ImportedSubnet, type ImportProblem, quote } from './imported.ts';
+import {
+  errorAt,
+  type ImportedLease,
+  type ImportedReservation,
+  type ImportedSubnet,
+  type ImportProblem,
+  noteAt,
+  quote,
+} from './imported.ts';
 
-/** What the appliance has already. `leases`: the live ones. */
-export type Present = {
-  subnets: readonly { name: string; cidr: Cidr }[];
-  reservations: readonly { mac?: Mac; address: Ipv4 }[];
-  leases: readonly { address: Ipv4; mac?: Mac }[];
+/** What a client is known by, and the address that it has. */
+export type Marks = Pick<ImportedReservation, 'mac' | 'clientId' | 'uuid' | 'circuitId' | 'remoteId' | 'address'>;
+
+/** A subnet that the appliance has already, or will have when those of the file are made. */
+export type PresentSubnet = { name: string; cidr: Cidr };
+/** `subnet`: by its name. */
+export type PresentReservation = Marks & { subnet: string; hostname: string };
+
+/** `new`: it can be taken. `there`: the file has it before, or the appliance has it. `wrong`: it contradicts either. */
+export type Verdict = { state: 'new' | 'there' | 'wrong'; problems: ImportProblem[] };
+
+/** Whose an address is, or which address somebody has; without a line it is in the appliance. */
+type Claim = { client: string; names: readonly string[]; address?: Ipv4; hostname: string; line?: number };
+
+export type ReservationChecker = {
+  /** Tell it of one that is here; all of them come before the first is judged. */
+  know: (present: PresentReservation) => void;
+  judge: (reservation: ImportedReservation) => Verdict;
 };
 
-/** What of an import contradicts itself or what is there: each with its line, in the order of the lines. A reservation or
- *  lease belongs to one of the present subnets, also when the file has its subnet: that one has to be made first. */
-export function checkImport(imported: Imported, present: Present): ImportProblem[] {
-  return [
-    ...checkSubnets(imported.subnets, present),
-    ...checkReservations(imported, present),
-    ...checkLeases(imported, present),
-  ].sort((a, b) => a.line - b.line);
-}
-
-function checkSubnets(subnets: readonly ImportedSubnet[], present: Present): ImportProblem[] {
-  const problems: ImportProblem[] = [];
-  const there = indexOf(present.subnets);
-  const inFile = indexOf(subnets);
-  const seen = new Map<string, number>();
-  for (const { line, cidr, pools } of subnets) {
-    const own = cidrToText(cidr);
-    const first = seen.get(own);
-    if (first !== undefined) problems.push({ line, text: `subnet ${own} stands on line ${first} already` });
-    else seen.set(own, line);
-    const around = there.around(cidr.base, cidr.prefix - 1);
-    if (around) problems.push({ line, text: `subnet ${own} is inside of ${around.name} (${cidrToText(around.cidr)})` });
-    const outer = inFile.around(cidr.base, cidr.prefix - 1);
-    if (outer)
-      problems.push({ line, text: `subnet ${own} is inside of ${cidrToText(outer.cidr)} on line ${outer.line}` });
-    for (const { first, last } of pools)
-      if (!cidrContains(cidr, first) || !cidrContains(cidr, last))
-        problems.push({ line, text: `the pool ${first} to ${last} is not inside of its subnet ${own}` });
-  }
-  for (const { name, cidr } of present.subnets) {
-    const outer = inFile.around(cidr.base, cidr.prefix - 1);
-    if (outer)
-      problems.push({
-        line: outer.line,
-        text: `subnet ${cidrToText(outer.cidr)} has ${name} (${cidrToText(cidr)}) inside of it`,
-      });
-  }
-  return problems;
-}
-
-/** Who has an address, or which address somebody has; without a line it is in the appliance. */
-type Claim = { client: string; names: readonly string[]; address: Ipv4; hostname?: string; line?: number };
-
-function checkReservations({ reservations, subnets }: Imported, present: Present): ImportProblem[] {
-  const problems: ImportProblem[] = [];
-  const there = indexOf(present.subnets);
-  const inFile = indexOf(subnets);
-  const byAddress = new Map<Ipv4, Claim>();
+/** Judges the reservations of a file one after the other. Each belongs to one of the present subnets, also when the file has
+ *  its subnet: that one has to be made first. */
+export function reservationChecker(
+  subnetsOfFile: readonly ImportedSubnet[],
+  presentSubnets: readonly PresentSubnet[],
+): ReservationChecker {
+  const there = indexSubnets(presentSubnets);
+  const inFile = indexSubnets(subnetsOfFile);
+  const onlySubnet = presentSubnets.length === 1 ? presentSubnets[0]?.name : undefined;
+  /** By subnet and address. */
+  const byAddress = new Map<string, Claim>();
   /** By subnet and identifier: one client may have an address in each subnet. */
   const byClient = new Map<string, Claim>();
-  const keyOf = (address: Ipv4, client: string) => `${there.around(address)?.name} ${client}`;
-  for (const { mac, address } of present.reservations) {
-    const claim: Claim = { client: mac ?? 'another client', names: mac ? [mac] : [], address };
-    byAddress.set(address, claim);
-    if (mac) byClient.set(keyOf(address, mac), claim);
-  }
-  const leases = new Map(present.leases.map((lease) => [lease.address, lease]));
 
-  for (const reservation of reservations) {
+  function enter(subnet: string, claim: Claim): void {
+    if (claim.address) byAddress.set(`${subnet} ${claim.address}`, claim);
+    for (const name of claim.names) if (!byClient.has(`${subnet} ${name}`)) byClient.set(`${subnet} ${name}`, claim);
+  }
+
+  function judge(reservation: ImportedReservation): Verdict {
     const { line, address, hostname } = reservation;
     const client = describeClient(reservation);
-    const say = (text: string) => problems.push({ line, text });
-    if (!address) {
-      if (present.subnets.length !== 1)
-        say(`${client} has no address, and so the file does not say in which subnet it is`);
-      continue;
-    }
-    const place = placeProblem(address, there, inFile);
-    if (place) {
-      say(`${address} for ${client} ${place}`);
-      continue;
-    }
-    const holder = byAddress.get(address);
+    const wrong = (...texts: string[]): Verdict => ({
+      state: 'wrong',
+      problems: texts.map((text) => errorAt(line, text)),
+    });
+    const place = address && placeProblem(address, there, inFile);
+    if (place) return wrong(`${address} for ${client} ${place}`);
+    const subnet = address ? there.around(address)?.name : onlySubnet;
+    if (subnet === undefined)
+      return wrong(`${client} has no address, and so the file does not say in which subnet it is`);
+
     const names = identifiersOf(reservation);
-    const claims = names.flatMap((name) => byClient.get(keyOf(address, name)) ?? []);
+    const claims = names.flatMap((name) => byClient.get(`${subnet} ${name}`) ?? []);
+    const holder = address && byAddress.get(`${subnet} ${address}`);
+    const conflicts: string[] = [];
     const other = claims.find((claim) => claim.address !== address);
-    if (other) say(`${client} is to have ${address}, but has ${other.address} ${whereIs(other)}`);
+    if (other)
+      conflicts.push(`${client} is to have ${addressOf({ address })}, but has ${addressOf(other)} ${whereIs(other)}`);
     if (holder && !names.some((name) => holder.names.includes(name)))
-      say(`${address} is to be for ${client}, but is reserved for ${holder.client} ${whereIs(holder)}`);
-    else if (holder?.line !== undefined && !other && holder.hostname !== hostname)
-      say(
-        `${client} with ${address} stands on line ${holder.line} already, with the name ${quote(holder.hostname ?? '')}`,
-      );
-    const lease = leases.get(address);
-    if (lease && (lease.mac === undefined || lease.mac !== reservation.mac))
-      say(
-        `${address} for ${client} is held by a live lease of ${lease.mac ?? 'another client'}: it can have it when that ends`,
-      );
-    const claim: Claim = { client, names, address, hostname, line };
-    if (!holder) byAddress.set(address, claim);
-    for (const name of names) if (!byClient.has(keyOf(address, name))) byClient.set(keyOf(address, name), claim);
+      conflicts.push(`${address} is to be for ${client}, but is reserved for ${holder.client} ${whereIs(holder)}`);
+    if (conflicts.length > 0) return wrong(...conflicts);
+
+    const same = holder ?? claims[0];
+    if (!same) {
+      enter(subnet, { client, names, hostname, line, ...(address && { address }) });
+      return { state: 'new', problems: [] };
+    }
+    if (same.hostname === hostname) return { state: 'there', problems: [] };
+    const whole = address ? `${client} with ${address}` : client;
+    if (same.line === undefined) {
+      const text = `${whole} is here already, with the name ${quote(same.hostname)}: it does not become ${quote(hostname)}`;
+      return { state: 'there', problems: [noteAt(line, text)] };
+    }
+    return wrong(`${whole} stands on line ${same.line} already, with the name ${quote(same.hostname)}`);
   }
-  return problems;
+
+  return {
+    know: (one) => {
+      const { subnet, address, hostname } = one;
+      enter(subnet, { client: describeClient(one), names: identifiersOf(one), hostname, ...(address && { address }) });
+    },
+    judge,
+  };
 }
 
-function checkLeases({ leases, reservations, subnets }: Imported, present: Present): ImportProblem[] {
-  const there = indexOf(present.subnets);
-  const inFile = indexOf(subnets);
-  const reserved = new Map<Ipv4, { mac?: Mac }>(
-    [...present.reservations, ...reservations].flatMap((one) => (one.address ? [[one.address, one]] : [])),
-  );
-  const held = new Map(present.leases.map((lease) => [lease.address, lease]));
-  return leases.flatMap((lease) => {
-    const { line, address, mac, state } = lease;
+/** Judges the leases of a file: why one cannot be taken. `ownerOf`: whom an address is reserved for, here or in the file. */
+export function leaseChecker(
+  subnetsOfFile: readonly ImportedSubnet[],
+  presentSubnets: readonly PresentSubnet[],
+  ownerOf: (address: Ipv4) => Marks | undefined,
+): (lease: ImportedLease) => ImportProblem | undefined {
+  const there = indexSubnets(presentSubnets);
+  const inFile = indexSubnets(subnetsOfFile);
+  return (lease) => {
+    const { line, address } = lease;
     const client = describeClient(lease);
     const place = placeProblem(address, there, inFile);
-    if (place) return [{ line, text: `the lease of ${address} to ${client} is not for us: the address ${place}` }];
-    if (state !== 'bound') return [];
-    const holder = held.get(address);
-    if (holder && (holder.mac === undefined || holder.mac !== mac))
-      return [
-        {
-          line,
-          text: `${address} is leased to ${client}, but held by a live lease of ${holder.mac ?? 'another client'} here`,
-        },
-      ];
-    const owner = reserved.get(address);
-    if (owner && (owner.mac === undefined || owner.mac !== mac))
-      return [{ line, text: `${address} is leased to ${client}, but reserved for ${owner.mac ?? 'another client'}` }];
-    return [];
-  });
+    if (place) return errorAt(line, `the lease of ${address} to ${client} is not for us: the address ${place}`);
+    const owner = lease.state === 'bound' ? ownerOf(address) : undefined;
+    if (!owner) return undefined;
+    const names = identifiersOf(owner);
+    if (identifiersOf(lease).some((name) => names.includes(name))) return undefined;
+    return errorAt(line, `${address} is leased to ${client}, but reserved for ${describeClient(owner)}`);
+  };
 }
 
 /** Why no client can have this address here. */
@@ -150,8 +135,7 @@ function placeProblem(
 }
 
 /** All that the client is known by. */
-function identifiersOf(client: ImportedReservation): string[] {
-  const { mac, clientId, uuid, circuitId, remoteId } = client;
+function identifiersOf({ mac, clientId, uuid, circuitId, remoteId }: Marks): string[] {
   const names: string[] = [];
   if (mac) names.push(mac);
   if (clientId) names.push(`client id ${colonHex(clientId)}`);
@@ -166,23 +150,27 @@ function describePort(circuitId: Buffer | undefined, remoteId: Buffer | undefine
   return parts.filter((part) => part !== undefined).join(' of ');
 }
 
+function addressOf({ address }: { address?: Ipv4 | undefined }): string {
+  return address ?? 'an address of the pool';
+}
+
 function whereIs({ line }: Claim): string {
   return line === undefined ? 'here already' : `on line ${line}`;
 }
 
-type SubnetIndex<T> = {
-  /** The smallest subnet around the address, of at most so many bits. */
-  around: (address: Ipv4, maxPrefix?: number) => T | undefined;
+export type SubnetIndex<T> = {
+  /** The smallest subnet around the address. */
+  around: (address: Ipv4) => T | undefined;
 };
 
 /** Finds the subnet of an address among thousands. */
-function indexOf<T extends { cidr: Cidr }>(subnets: readonly T[]): SubnetIndex<T> {
+export function indexSubnets<T extends { cidr: Cidr }>(subnets: readonly T[]): SubnetIndex<T> {
   const byText = new Map(subnets.map((subnet) => [cidrToText(subnet.cidr), subnet]));
   const prefixes = [...new Set(subnets.map(({ cidr }) => cidr.prefix))].sort((a, b) => b - a);
   return {
-    around: (address, maxPrefix = 32) => {
+    around: (address) => {
       for (const prefix of prefixes) {
-        const subnet = prefix <= maxPrefix ? byText.get(cidrToText(cidrOf(address, prefix))) : undefined;
+        const subnet = byText.get(cidrToText(cidrOf(address, prefix)));
         if (subnet) return subnet;
       }
       return undefined;

@@ -1,8 +1,17 @@
-import { type Ipv4, isIpv4, type Mac } from '../../wire/address.ts';
+import type { Reservation } from '../../model/network.ts';
+import { isIpv4 } from '../../wire/address.ts';
 import { withoutUndefined } from '../../wire/dhcp-shapes.ts';
 import { colonHex, macOfClientId, readIdentifier, readMac, readUuid } from './client.ts';
 import { type CsvRecord, csvField, readCsv, type Separator } from './csv.ts';
-import { append, type Found, type ImportedReservation, type ImportProblem, quote } from './imported.ts';
+import {
+  append,
+  errorAt,
+  type Found,
+  type ImportedReservation,
+  type ImportProblem,
+  noteAt,
+  quote,
+} from './imported.ts';
 
 const columns = ['mac', 'address', 'hostname', 'client-id', 'uuid', 'circuit-id', 'remote-id'] as const;
 type Column = (typeof columns)[number];
@@ -34,7 +43,7 @@ const synonyms: Readonly<Record<Column, readonly string[]>> = {
 export function importCsvReservations(text: string): Found {
   const { records, problems } = readCsv(withoutSeparatorLine(text), separatorOf(text));
   const header = records[0];
-  if (!header) return { problems: [...problems, { line: 1, text: 'the file has no header line' }] };
+  if (!header) return { problems: [...problems, errorAt(1, 'the file has no header line, like mac,address,hostname')] };
   const order = header.fields.map(columnOf);
   if (
     !order.includes('mac') &&
@@ -43,7 +52,7 @@ export function importCsvReservations(text: string): Found {
     !order.includes('circuit-id')
   ) {
     const text = `the first line names no column for the client (mac, client-id, uuid, circuit-id): ${quote(header.fields.join(','))}`;
-    return { problems: [...problems, { line: header.line, text }] };
+    return { problems: [...problems, errorAt(header.line, text)] };
   }
   append(problems, headerProblems(header, order));
   const reservations: ImportedReservation[] = [];
@@ -55,14 +64,22 @@ export function importCsvReservations(text: string): Found {
   return { reservations, problems };
 }
 
-/** A table that importCsvReservations reads back: `mac,address,hostname,client-id`, lines ended by CRLF as RFC 4180 has them. */
-export function exportReservationsCsv(
-  list: readonly { mac?: Mac; clientId?: Buffer; address: Ipv4; hostname: string }[],
-): string {
-  const rows = list.map(({ mac = '', clientId, address, hostname }) =>
-    [mac, address, csvField(hostname), clientId ? colonHex(clientId) : ''].join(','),
-  );
-  return ['mac,address,hostname,client-id', ...rows, ''].join('\r\n');
+/** A table that importCsvReservations reads back, with all its columns; lines ended by CRLF as RFC 4180 has them. */
+export function exportReservationsCsv(list: readonly Omit<Reservation, 'id' | 'subnetId'>[]): string {
+  const bytes = (value: Buffer | undefined): string => (value && value.length > 0 ? colonHex(value) : '');
+  const rows = list.map(({ mac, address, hostname, clientId, uuid, port }) => {
+    const fields: Readonly<Record<Column, string | undefined>> = {
+      mac,
+      address,
+      hostname,
+      'client-id': bytes(clientId),
+      uuid,
+      'circuit-id': bytes(port?.circuitId),
+      'remote-id': bytes(port?.remoteId),
+    };
+    return columns.map((column) => csvField(fields[column] ?? '')).join(',');
+  });
+  return [columns.join(','), ...rows, ''].join('\r\n');
 }
 
 /** Is this the header of such a table? */
@@ -75,7 +92,7 @@ function readRecord(
   { line, fields }: CsvRecord,
   order: readonly (Column | undefined)[],
 ): { reservation: ImportedReservation } | { problem: ImportProblem } {
-  const refuse = (text: string) => ({ problem: { line, text } });
+  const refuse = (text: string) => ({ problem: errorAt(line, text) });
   if (fields.length > order.length)
     return refuse(`the record has ${fields.length} fields, the header ${order.length}: ${quote(fields.join(','))}`);
   const of = (column: Column) => fields[order.indexOf(column)] ?? '';
@@ -114,12 +131,11 @@ function readRecord(
 function headerProblems(header: CsvRecord, order: readonly (Column | undefined)[]): ImportProblem[] {
   return header.fields.flatMap((field, index) => {
     const column = order[index];
-    if (column === undefined && field !== '')
-      return [{ line: header.line, text: `column ${quote(field)} is not read` }];
+    if (column === undefined && field !== '') return [noteAt(header.line, `column ${quote(field)} is not read`)];
     const first = order.indexOf(column);
     if (column === undefined || first === index) return [];
     const text = `column ${quote(field)} is not read: ${quote(header.fields[first] as string)} is the ${column} already`;
-    return [{ line: header.line, text }];
+    return [errorAt(header.line, text)]; // which of the two is meant, the file does not say
   });
 }
 

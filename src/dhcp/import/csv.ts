@@ -1,4 +1,4 @@
-import type { ImportProblem } from './imported.ts';
+import { errorAt, type ImportProblem, quote } from './imported.ts';
 
 /** One record: the line it begins on, its fields, and where they were quoted. Quoted fields are exactly what was inside;
  *  the others are without the blanks around them. */
@@ -30,7 +30,7 @@ export function readCsv(text: string, separator: Separator): { records: CsvRecor
       if (text[opening] === '"' && !comment) {
         const field = readQuoted(text, opening + 1);
         if (field === undefined) {
-          problems.push({ line, text: 'the quote that opens here is never closed: nothing from here on is read' });
+          problems.push(errorAt(line, 'the quote that opens here is never closed: nothing from here on is read'));
           return { records, problems };
         }
         quoted = true;
@@ -40,7 +40,7 @@ export function readCsv(text: string, separator: Separator): { records: CsvRecor
         plainEnd.lastIndex = at;
         const rest = text.slice(at, plainEnd.exec(text)?.index ?? text.length);
         if (rest.trim() !== '') {
-          problems.push({ line, text: 'text stands after a closing quote: this record is not taken' });
+          problems.push(errorAt(line, `${quote(rest.trim())} stands after a closing quote: this record is not taken`));
           isWhole = false;
         }
         at += rest.length;
@@ -70,10 +70,10 @@ export function csvField(text: string): string {
 /** What stands from `at` to the closing quote, and the place behind that. */
 function readQuoted(text: string, at: number): { value: string; end: number } | undefined {
   for (let from = at; ; ) {
-    const quote = text.indexOf('"', from);
-    if (quote < 0) return undefined;
-    if (text[quote + 1] !== '"') return { value: text.slice(at, quote).replaceAll('""', '"'), end: quote + 1 };
-    from = quote + 2;
+    const end = text.indexOf('"', from);
+    if (end < 0) return undefined;
+    if (text[end + 1] !== '"') return { value: text.slice(at, end).replaceAll('""', '"'), end: end + 1 };
+    from = end + 2;
   }
 }
 

@@ -2,7 +2,7 @@ import { type Ipv4, isIpv4, type Mac } from '../../wire/address.ts';
 import { withoutUndefined } from '../../wire/dhcp-shapes.ts';
 import { describeClient, isBrokenIpv4, macOfClientId, readHex, readMac } from './client.ts';
 import { type DnsmasqField, type DnsmasqLine, readDnsmasqTime, sliceField } from './dnsmasq-lines.ts';
-import { type ImportedReservation, type ImportProblem, quote } from './imported.ts';
+import { errorAt, type ImportedReservation, type ImportProblem, noteAt, quote } from './imported.ts';
 import { importedOption } from './option-names.ts';
 
 /** A dhcp-host and the tags that it sets, which choose options for it. */
@@ -18,7 +18,7 @@ export function readDnsmasqHost({ line, fields, text }: DnsmasqLine): DnsmasqHos
   let hostname: string | undefined;
   let leaseSeconds: number | undefined;
   let ignored = false;
-  const say = (sentence: string) => problems.push({ line, text: sentence });
+  const say = (sentence: string) => problems.push(errorAt(line, sentence));
   for (const field of fields) {
     const part = readPart(field);
     if ('mac' in part) macs.push(part.mac);
@@ -34,11 +34,12 @@ export function readDnsmasqHost({ line, fields, text }: DnsmasqLine): DnsmasqHos
     } else if ('leaseSeconds' in part) leaseSeconds = part.leaseSeconds;
     else if ('ignored' in part) ignored = true;
     else if ('problem' in part) say(part.problem);
+    else if ('note' in part) problems.push(noteAt(line, part.note));
   }
   const mac = macs[0] ?? macOfClientId(clientId);
   const client = describeClient({ mac, clientId });
   if (ignored) {
-    say(`${mac || clientId ? client : quote(text)} is to be ignored by the server, which is not taken`);
+    say(`${mac || clientId ? client : quote(text)} is to be ignored by the server: that is not taken, it is answered`);
     return { tags, problems };
   }
   if (!mac && !clientId) {
@@ -67,7 +68,8 @@ type Part =
   | { leaseSeconds: number }
   | { ignored: true }
   | { nothing: true }
-  | { problem: string };
+  | { problem: string }
+  | { note: string };
 
 function readPart(field: DnsmasqField): Part {
   const { text, syntax } = field;
@@ -82,8 +84,8 @@ function readPart(field: DnsmasqField): Part {
   }
   if (/^(set|net):/.test(syntax)) return { tag: text.slice(4) };
   if (/^tag:/.test(syntax))
-    return { problem: `that the line counts only for requests with the tag ${quote(text.slice(4))} is not taken` };
-  if (syntax.startsWith('[')) return { problem: `the IPv6 address ${quote(text)} is not taken` };
+    return { problem: `${quote(text)} is not taken: the line counts for every request of its client` };
+  if (syntax.startsWith('[')) return { note: `the IPv6 address ${quote(text)} is not taken` };
   const mac = readMac(syntax.replace(/^01-(?=[^-]*:)/, '')); // 01- before it: for Ethernet only
   if (mac && /[:.-]/.test(syntax)) return { mac };
   if (syntax.includes(':')) {

@@ -3,7 +3,16 @@ import { after } from '../../model/time.ts';
 import { isIpv4 } from '../../wire/address.ts';
 import { withoutUndefined } from '../../wire/dhcp-shapes.ts';
 import { macOfClientId, readHex, readMac } from './client.ts';
-import { endOfForEver, type Found, type ImportedLease, type ImportProblem, linesOf, quote } from './imported.ts';
+import {
+  endOfForEver,
+  errorAt,
+  type Found,
+  type ImportedLease,
+  type ImportProblem,
+  linesOf,
+  noteAt,
+  quote,
+} from './imported.ts';
 
 /** Seconds below which the first field is how long the lease is, not when it ends: 1973 as a time. A dnsmasq built with
  *  HAVE_BROKEN_RTC (routers without a clock) writes that. */
@@ -18,11 +27,12 @@ export function importDnsmasqLeases(text: string, now: Instant): Found {
     const fields = raw.trim().split(/\s+/);
     if (raw.trim() === '' || fields[0] === 'duid') continue; // the server's own DUID
     const read = readLine(fields, line, now);
-    if ('problem' in read) problems.push({ line, text: `${read.problem}: ${quote(raw)}` });
+    if ('problem' in read) problems.push(errorAt(line, `${read.problem}: ${quote(raw)}`));
+    else if ('note' in read) problems.push(noteAt(line, `${read.note}: ${quote(raw)}`));
     else {
       leases.delete(read.lease.address);
       leases.set(read.lease.address, read.lease);
-      if (read.doubt !== undefined) problems.push({ line, text: read.doubt });
+      if (read.doubt !== undefined) problems.push(noteAt(line, read.doubt));
     }
   }
   return { leases: [...leases.values()], problems };
@@ -32,10 +42,10 @@ function readLine(
   fields: readonly string[],
   line: number,
   now: Instant,
-): { lease: ImportedLease; doubt?: string } | { problem: string } {
+): { lease: ImportedLease; doubt?: string } | { problem: string } | { note: string } {
   const [ends = '', hardware = '', address = '', name = '', id = ''] = fields;
-  if (ends === 'vendorclass' || ends === 'agent-info') return { problem: `the ${ends} of a lease is not taken` };
-  if (address.includes(':')) return { problem: 'a lease of an IPv6 address is not taken' };
+  if (ends === 'vendorclass' || ends === 'agent-info') return { note: `the ${ends} of a lease is not taken` };
+  if (address.includes(':')) return { note: 'a lease of an IPv6 address is not taken' };
   if (fields.length !== 5 || !/^[0-9]{1,12}$/.test(ends) || !isIpv4(address))
     return { problem: 'this is no lease (end, MAC, address, name, client id)' };
   const clientId = id === '*' ? undefined : readHex(id);

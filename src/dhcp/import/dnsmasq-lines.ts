@@ -1,4 +1,4 @@
-import { FOR_EVER_SECONDS, type ImportProblem, linesOf, quote } from './imported.ts';
+import { errorAt, FOR_EVER_SECONDS, type ImportProblem, linesOf, quote } from './imported.ts';
 
 /** A piece between commas: `text` as it is meant, `syntax` the same with a NUL for every character that was in quotes,
  *  where `:`, `.`, `=` and the like mean nothing. */
@@ -15,10 +15,7 @@ export function readDnsmasqLines(text: string): { lines: DnsmasqLine[]; problems
   for (const [index, raw] of linesOf(text).entries()) {
     const whole = unquote(raw);
     if (whole === undefined) {
-      problems.push({
-        line: index + 1,
-        text: `a quote is never closed, and the line not read: ${quote(raw.trim())}`,
-      });
+      problems.push(errorAt(index + 1, `a quote is never closed, and the line not read: ${quote(raw.trim())}`));
       continue;
     }
     const field = trimField(whole);

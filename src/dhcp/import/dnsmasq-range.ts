@@ -1,6 +1,6 @@
 import { type Cidr, cidrContains, cidrOf, type Ipv4, isIpv4 } from '../../wire/address.ts';
 import { type DnsmasqLine, readDnsmasqTime } from './dnsmasq-lines.ts';
-import { type ImportProblem, quote } from './imported.ts';
+import { type ImportProblem, noteAt, quote, subnetErrorAt } from './imported.ts';
 import { networkOfRange, prefixOfNetmask, rangeOf } from './netmask.ts';
 
 /** A dhcp-range of IPv4 addresses. Without `pool` it only says that the network is served (`static`). */
@@ -19,17 +19,17 @@ export function readDnsmasqRange({ line, fields, text }: DnsmasqLine): {
   problems: ImportProblem[];
 } {
   const problems: ImportProblem[] = [];
-  const say = (sentence: string) => problems.push({ line, text: sentence });
+  const say = (sentence: string) => problems.push(subnetErrorAt(line, sentence));
+  const tell = (sentence: string) => problems.push(noteAt(line, sentence));
   const tags: string[] = [];
   const start = fields.findIndex(({ syntax }) => isIpv4(syntax) || /^[0-9a-f]*:[0-9a-f:.]*$/i.test(syntax));
   for (const field of fields.slice(0, Math.max(start, 0))) {
-    if (/^(tag|net):/.test(field.syntax))
-      say(`that the range counts only for requests with the tag ${quote(field.text.slice(4))} is not taken`);
+    if (/^(tag|net):/.test(field.syntax)) say(`${quote(field.text)} is not taken: the range is open to every client`);
     else tags.push(field.text.replace(/^set:/, ''));
   }
   const [first = '', second = '', ...more] = fields.slice(Math.max(start, 0)).map((field) => field.text);
   if (first.includes(':') && !isIpv4(first)) {
-    say(`the IPv6 range ${quote(text)} is not taken`);
+    tell(`the IPv6 range ${quote(text)} is not taken`);
     return { problems };
   }
   if (!isIpv4(first) || !(isIpv4(second) || second === 'static' || second === 'proxy')) {
@@ -37,7 +37,7 @@ export function readDnsmasqRange({ line, fields, text }: DnsmasqLine): {
     return { problems };
   }
   if (second === 'proxy') {
-    say(`the range ${first} is not taken: it is for proxy DHCP, and another server gives the addresses`);
+    tell(`the range ${first} is not taken: it is for proxy DHCP, and another server gives the addresses`);
     return { problems };
   }
   const pool = isIpv4(second) ? rangeOf(first, second) : undefined;
@@ -52,7 +52,7 @@ export function readDnsmasqRange({ line, fields, text }: DnsmasqLine): {
     }
     cidr = cidrOf(cidrOf(first, prefix).base, prefix);
     if (rest[0]?.includes('.')) rest.shift(); // the broadcast address, which the mask gives
-  } else say(`the range ${quote(text)} names no netmask: ${cidr.base}/${cidr.prefix} is assumed`);
+  } else tell(`the range ${quote(text)} names no netmask: ${cidr.base}/${cidr.prefix} is assumed`);
   const leaseSeconds = rest[0] === undefined ? undefined : readDnsmasqTime(rest[0]);
   if (rest.length > 1 || (rest[0] !== undefined && leaseSeconds === undefined))
     say(`${quote(rest.join(','))} of the range ${first} is not taken: it is no lease time`);

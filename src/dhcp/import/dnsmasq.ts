@@ -9,10 +9,12 @@ import {
   type ImportedReservation,
   type ImportedSubnet,
   type ImportProblem,
+  noteAt,
   quote,
+  subnetErrorAt,
 } from './imported.ts';
 import { describeImportedOption } from './option-names.ts';
-import { checkNumbers, type OptionLine, readSettings, type Settings, subnetWith } from './settings.ts';
+import { checkNumbers, judgeUnread, type OptionLine, readSettings, type Settings, subnetWith } from './settings.ts';
 
 /** Keywords that say how the server runs and nothing of its clients. */
 const ofTheServer = new Set(
@@ -78,6 +80,7 @@ export function importDnsmasq(text: string): Found {
   everywhere = { ...everywhere, ...common.settings };
   const subnets = mergeRanges(ranges, tagged, networkDomains, everywhere, problems);
   const reservations = hosts.flatMap((host) => withTaggedOptions(host, tagged));
+  append(problems, unreadOptions(tagged, hosts));
   append(problems, unusedOptions(tagged, [...ranges, ...hosts]));
   return { subnets, reservations, problems };
 }
@@ -96,7 +99,7 @@ function mergeRanges(
     for (const other of group)
       if (other.leaseSeconds !== leaseSeconds) {
         const text = `the lease time ${other.leaseSeconds ?? 'that is not told'} of this range is not taken: ${cidrToText(cidr)} has ${leaseSeconds ?? 'none'} already`;
-        problems.push({ line: other.line, text });
+        problems.push(noteAt(other.line, text));
       }
     const own = tagged
       .filter(({ tags }) => tags.length > 0 && group.some((range) => tags.every((tag) => range.tags.includes(tag))))
@@ -125,13 +128,19 @@ function withTaggedOptions(
   return [{ ...reservation, options: [...reservation.options, ...options] }];
 }
 
+/** Options that cannot be read: an error where a dhcp-host here has their tags. */
+function unreadOptions(tagged: readonly TaggedOptions[], hosts: readonly DnsmasqHost[]): ImportProblem[] {
+  return tagged.flatMap(({ tags, unread }) => {
+    const isForHost = tags.length > 0 && hosts.some((host) => tags.every((tag) => host.tags.includes(tag)));
+    return unread.map((option) => judgeUnread(option, isForHost ? 'client' : 'subnets'));
+  });
+}
+
 /** Options whose tags no dhcp-range and no dhcp-host of this file sets: they hang on what a request has in it. */
 function unusedOptions(tagged: readonly TaggedOptions[], setters: readonly { tags: string[] }[]): ImportProblem[] {
   return tagged
     .filter(({ tags }) => tags.length > 0 && !setters.some((one) => tags.every((tag) => one.tags.includes(tag))))
-    .flatMap(({ tags, options }) =>
-      options.map((option) => ({ line: option.line, text: describeUnused(option, tags) })),
-    );
+    .flatMap(({ tags, options }) => options.map((option) => noteAt(option.line, describeUnused(option, tags))));
 }
 
 function describeUnused(option: OptionLine, tags: readonly string[]): string {
@@ -151,7 +160,10 @@ function readDomain({
   const [address = '', prefix = ''] = place.split('/');
   if (isIpv4(address) && /^([0-9]|[12][0-9]|3[0-2])$/.test(prefix)) return { domain, cidr: parseCidr(place) };
   return {
-    problem: { line, text: `the domain ${quote(text)} is not taken: only a network like 10.77.0.0/24 can follow it` },
+    problem: subnetErrorAt(
+      line,
+      `the domain ${quote(text)} is not taken: only a network like 10.77.0.0/24 can follow it`,
+    ),
   };
 }
 
@@ -159,8 +171,10 @@ function otherLine({ line, keyword = '', fields, text }: DnsmasqLine): ImportPro
   const value = fields.map((field) => field.text).join(',');
   if (files.test(keyword)) {
     const what = value === '' ? keyword : `${keyword} ${quote(value)}`;
-    return [{ line, text: `${what} is not read: import that file on its own` }];
+    return [noteAt(line, `${what} is not read: import that file on its own`)];
   }
+  // it keeps clients from getting an address
+  if (keyword === 'dhcp-ignore') return [subnetErrorAt(line, `${quote(text)} is not taken: every client is answered`)];
   const isAboutClients = /^(dhcp-|pxe-|bootp-|tag-if$|shared-network$)/.test(keyword) && !ofTheServer.has(keyword);
-  return isAboutClients ? [{ line, text: `${quote(text)} is not taken` }] : [];
+  return isAboutClients ? [noteAt(line, `${quote(text)} is not taken`)] : [];
 }

@@ -14,7 +14,7 @@ export function guessImportFormat(fileName: string, text: string): ImportFormat 
 const signs: readonly (readonly [ImportFormat, (line: string) => boolean])[] = [
   ['kea-leases', (line) => line.startsWith('address,hwaddr,client_id,')],
   ['dnsmasq-leases', (line) => /^[0-9]+ \S+ \S+ \S+ \S+$/.test(line) || /^duid [0-9a-f:]+$/i.test(line)],
-  ['isc-leases', (line) => /^lease [0-9.]+ *\{?$|^(authoring-byte-order|server-duid) /.test(line)],
+  ['isc-leases', (line) => /^lease [0-9.]+ *(\{|$)|^(authoring-byte-order|server-duid) /.test(line)],
   [
     'isc',
     (line) =>

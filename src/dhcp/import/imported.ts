@@ -51,8 +51,17 @@ export type ImportedSubnet = {
   sharedNetwork?: string;
 };
 
-/** What was left out, or taken with a doubt, and why: one sentence with the value. */
-export type ImportProblem = { line: number; text: string };
+/**
+ * What was left out, or taken with a doubt, and why: one sentence with the value. An error is something that would be lost, or
+ * is wrong: an entry that cannot be read, a conflict. A note is only told: what has no meaning here, or no place in a subnet.
+ */
+export type ImportProblem = {
+  line: number;
+  severity: 'error' | 'note';
+  text: string;
+  /** It is about what the file says of its subnets, and so about nothing when those are not wanted. */
+  ofSubnets?: true;
+};
 
 export type Imported = {
   format: ImportFormat;
@@ -64,6 +73,19 @@ export type Imported = {
 
 /** What a reader of one format found; what it leaves out it has none of. */
 export type Found = Partial<Omit<Imported, 'format'>>;
+
+export function errorAt(line: number, text: string): ImportProblem {
+  return { line, severity: 'error', text };
+}
+
+export function noteAt(line: number, text: string): ImportProblem {
+  return { line, severity: 'note', text };
+}
+
+/** An error for who wants the subnets of the file, else a note. */
+export function subnetErrorAt(line: number, text: string): ImportProblem {
+  return { line, severity: 'error', text, ofSubnets: true };
+}
 
 export const FOR_EVER_SECONDS = 0xffffffff;
 

@@ -8,7 +8,7 @@ import { importIscLeases } from './isc-leases.ts';
 import { importKea } from './kea.ts';
 import { importKeaLeases } from './kea-leases.ts';
 
-export { checkImport, type Present } from './check.ts';
+export { indexSubnets, leaseChecker, type Marks, type PresentReservation, reservationChecker } from './check.ts';
 export { exportReservationsCsv } from './csv-reservations.ts';
 export { guessImportFormat } from './guess.ts';
 export type {
@@ -20,7 +20,7 @@ export type {
   ImportFormat,
   ImportProblem,
 } from './imported.ts';
-export { importFormats } from './imported.ts';
+export { errorAt, importFormats, noteAt } from './imported.ts';
 
 const readers: Readonly<Record<ImportFormat, (text: string, now: Instant) => Found>> = {
   csv: importCsvReservations,
@@ -33,7 +33,7 @@ const readers: Readonly<Record<ImportFormat, (text: string, now: Instant) => Fou
 };
 
 /** What another server's file holds for its clients. Never throws: what cannot be taken is among the problems, in the
- *  order of the lines. `now` is when a lease without an end begins to count. */
+ *  order of the lines, each with what it is: an error or a note. `now` is when a lease without an end begins to count. */
 export function importDhcp(format: ImportFormat, text: string, now: Instant): Imported {
   const found = readers[format](text.replace(/^\uFEFF/, ''), now);
   const { subnets = [], reservations = [], leases = [], problems = [] } = found;

@@ -1,10 +1,18 @@
 import { type Ipv4, isIpv4, type Mac } from '../../wire/address.ts';
 import { withoutUndefined } from '../../wire/dhcp-shapes.ts';
 import { isBrokenIpv4, macOfClientId, readHex, readMac, uuidOfOption97 } from './client.ts';
-import { type ImportedOption, type ImportedReservation, type ImportProblem, quote } from './imported.ts';
+import {
+  errorAt,
+  type ImportedOption,
+  type ImportedReservation,
+  type ImportProblem,
+  noteAt,
+  quote,
+} from './imported.ts';
 import { type CustomOptions, phraseOf, readIscOption } from './isc-options.ts';
 import { type IscStatement, keywordOf } from './isc-statements.ts';
 import { bytesOfIscString, type IscToken, textOfIscToken } from './isc-tokens.ts';
+import { judgeUnread } from './settings.ts';
 
 /** A host declaration: `deleted` is how dhcpd.leases takes back one of the same name. */
 export type IscHost = { name: string; deleted: boolean; reservation?: ImportedReservation; problems: ImportProblem[] };
@@ -22,7 +30,8 @@ export function readIscHost(
   let address: Ipv4 | undefined;
   let hostname = name;
   let deleted = false;
-  const say = (at: number, text: string) => problems.push({ line: at, text: `host ${quote(name)}: ${text}` });
+  const say = (at: number, text: string) => problems.push(errorAt(at, `host ${quote(name)}: ${text}`));
+  const tell = (at: number, text: string) => problems.push(noteAt(at, `host ${quote(name)}: ${text}`));
 
   for (const statement of block) {
     const [first, second] = statement.tokens;
@@ -54,9 +63,13 @@ export function readIscHost(
       if (problem !== undefined) refuse(`: ${problem}`);
     } else if (keyword === 'deleted') deleted = true;
     else if (keyword !== 'dynamic' && keyword !== 'ddns-hostname') {
+      const phrase = phraseOf(statement.tokens);
       const read = readIscOption(statement, custom);
-      if (!read) refuse('');
-      else if ('problem' in read) say(statement.line, read.problem);
+      // that it gets no address, or none by booting, is lost; what else is no option says nothing to the client
+      if (!read && /^(deny|ignore) /i.test(phrase)) refuse(': the host is answered');
+      else if (!read) tell(statement.line, `${quote(phrase)} is not taken`);
+      else if ('unread' in read)
+        problems.push(judgeUnread({ ...read.unread, text: `host ${quote(name)}: ${read.unread.text}` }, 'client'));
       else if (read.option.code === 12) hostname = read.option.text;
       else {
         const { line: _, ...option } = read.option;

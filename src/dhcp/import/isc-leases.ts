@@ -2,7 +2,16 @@ import type { Instant } from '../../model/time.ts';
 import { isIpv4, type Mac } from '../../wire/address.ts';
 import { withoutUndefined } from '../../wire/dhcp-shapes.ts';
 import { macOfClientId, readMac } from './client.ts';
-import { append, endOfForEver, type Found, type ImportedLease, type ImportProblem, quote } from './imported.ts';
+import {
+  append,
+  endOfForEver,
+  errorAt,
+  type Found,
+  type ImportedLease,
+  type ImportProblem,
+  noteAt,
+  quote,
+} from './imported.ts';
 import { bytesOfIscToken, type IscHost, readIscHost } from './isc-host.ts';
 import { phraseOf } from './isc-options.ts';
 import { type IscStatement, keywordOf, readIscStatements } from './isc-statements.ts';
@@ -10,14 +19,16 @@ import { textOfIscToken } from './isc-tokens.ts';
 
 /** Statements of the file that are not about a client. */
 const ofTheServer = new Set(['authoring-byte-order', 'server-duid', 'failover', 'group', 'class', 'subclass']);
+/** Entries of a DHCPv6 server. */
+const ofIpv6 = new Set(['ia-na', 'ia-ta', 'ia-pd']);
 
 /** Leases of a dhcpd.leases, and the hosts that were added while dhcpd ran (OMAPI). It is a log: what stands last for an
  *  address or a host counts. dhcpd.leases(5). */
 export function importIscLeases(text: string, now: Instant): Found {
-  const { statements, problems } = readIscStatements(text);
+  const problems: ImportProblem[] = [];
   const leases = new Map<string, ImportedLease>();
   const hosts = new Map<string, IscHost>();
-  for (const statement of statements) {
+  for (const statement of readIscStatements(text, problems)) {
     const keyword = keywordOf(statement.tokens[0]);
     if (keyword === 'lease' && statement.block) {
       const read = readLease(statement, now);
@@ -28,8 +39,12 @@ export function importIscLeases(text: string, now: Instant): Found {
       const host = readIscHost(statement, [], new Map());
       hosts.delete(host.name);
       if (!host.deleted) hosts.set(host.name, host);
-    } else if (!ofTheServer.has(keyword))
-      problems.push({ line: statement.line, text: `${quote(phraseOf(statement.tokens))} is not taken` });
+    } else if (ofIpv6.has(keyword))
+      problems.push(noteAt(statement.line, `${quote(phraseOf(statement.tokens))} is not taken: it is for IPv6`));
+    else if (!ofTheServer.has(keyword))
+      problems.push(
+        errorAt(statement.line, `${quote(phraseOf(statement.tokens))} is not taken: it is no entry that we know`),
+      );
   }
   return {
     leases: [...leases.values()],
@@ -45,7 +60,9 @@ function readLease(
 ): { address?: string; lease?: ImportedLease; problems: ImportProblem[] } {
   const problems: ImportProblem[] = [];
   const address = phraseOf(tokens.slice(1));
-  const say = (at: number, text: string) => problems.push({ line: at, text: `lease ${quote(address)}: ${text}` });
+  const say = (at: number, text: string) => problems.push(errorAt(at, `lease ${quote(address)}: ${text}`));
+  const refuse = ({ line: at, tokens: told }: IscStatement, why: string) =>
+    problems.push(noteAt(at, `lease ${quote(address)}: ${quote(phraseOf(told))} is not taken: ${why}`));
   if (!isIpv4(address)) {
     say(line, 'it is not taken: that is no IPv4 address');
     return { problems };
@@ -70,13 +87,11 @@ function readLease(
         break;
       case 'hardware':
         hardware = keywordOf(second) === 'ethernet' ? readMac(phraseOf(statement.tokens.slice(2))) : undefined;
-        if (!hardware)
-          say(statement.line, `${quote(phraseOf(statement.tokens))} is not taken: it is no Ethernet address`);
+        if (!hardware) refuse(statement, 'it is no Ethernet address');
         break;
       case 'uid':
         clientId = bytesOfIscToken(second);
-        if (!clientId)
-          say(statement.line, `${quote(phraseOf(statement.tokens))} is not taken: it has not 1 to 255 bytes`);
+        if (!clientId) refuse(statement, 'it has not 1 to 255 bytes');
         break;
       case 'client-hostname':
         if (second) hostname = textOfIscToken(second);

@@ -4,7 +4,7 @@ import type { IscStatement } from './isc-statements.ts';
 import { keywordOf } from './isc-statements.ts';
 import { type IscToken, textOfIscToken } from './isc-tokens.ts';
 import { importedOption, NEXT_SERVER, optionCodeOf } from './option-names.ts';
-import type { OptionLine } from './settings.ts';
+import type { OptionLine, UnreadOption } from './settings.ts';
 
 /** Options that the file itself defines, `option NAME code N = ...;`: code by name in lower case. */
 export type CustomOptions = ReadonlyMap<string, number>;
@@ -17,17 +17,17 @@ const dressed: ReadonlyMap<string, number> = new Map([
   ['default-lease-time', 51],
 ]);
 
-/** The option that a statement sends; `problem` when it is one that cannot be read; undefined when it is something else. */
+/** The option that a statement sends; `unread` when it is one that cannot be read; undefined when it is something else. */
 export function readIscOption(
   { line, tokens }: IscStatement,
   custom: CustomOptions,
-): { option: OptionLine } | { problem: string } | undefined {
+): { option: OptionLine } | { unread: UnreadOption } | undefined {
   const keyword = keywordOf(tokens[0]);
   const code = dressed.get(keyword);
   if (code !== undefined) {
     const text = phraseOf(tokens.slice(1));
     if (code === NEXT_SERVER && !isIpv4(text))
-      return { problem: `next-server ${quote(text)} is not taken: it is a name` };
+      return { unread: { line, code, text: `next-server ${quote(text)} is not taken: it is a name` } };
     return { option: { line, ...importedOption(code, text) } };
   }
   // what OMAPI keeps in dhcpd.leases: supersede server.filename = "x", supersede host-name = "y"
@@ -39,9 +39,17 @@ export function readIscOption(
   const known = custom.get(name) ?? optionCodeOf(name);
   const whole = `${keyword} ${told}`;
   if (known === undefined)
-    return { problem: `${quote(`${whole} ${phraseOf(value)}`)} is not taken: we know no option of that name` };
+    return {
+      unread: { line, text: `${quote(`${whole} ${phraseOf(value)}`)} is not taken: we know no option of that name` },
+    };
   if (value.some(({ kind, text }) => kind === 'mark' && text !== ','))
-    return { problem: `${quote(whole)} is not taken: its value is computed` };
+    return {
+      unread: {
+        line,
+        code: known,
+        text: `${quote(`${whole} ${phraseOf(value)}`)} is not taken: its value is computed`,
+      },
+    };
   const text = known === NEXT_SERVER ? dottedOfHex(phraseOf(value)) : phraseOf(value);
   return { option: { line, ...importedOption(known, text, name) } };
 }

@@ -1,4 +1,4 @@
-import type { ImportProblem } from './imported.ts';
+import { errorAt, type ImportProblem } from './imported.ts';
 import { type IscToken, readIscTokens } from './isc-tokens.ts';
 
 /** One statement: the tokens before its semicolon, or before the braces of its block. */
@@ -7,10 +7,10 @@ export type IscStatement = { line: number; tokens: IscToken[]; block?: IscStatem
 /** Far more blocks in blocks than anybody writes; what reads them may call itself for each. */
 const MAX_DEPTH = 50;
 
-/** The statements of a dhcpd.conf or dhcpd.leases with their blocks. What is wrong with the braces is a problem, and the
- *  reading goes on. */
-export function readIscStatements(text: string): { statements: IscStatement[]; problems: ImportProblem[] } {
-  const { tokens, problems } = readIscTokens(text);
+/** The statements of a dhcpd.conf or dhcpd.leases with their blocks, one by one: a large file as a whole would be many times
+ *  its size. What is wrong with the braces is among the problems, and the reading goes on. */
+export function* readIscStatements(text: string, problems: ImportProblem[]): Generator<IscStatement> {
+  /** Those at the top that are whole and not given yet. */
   const top: IscStatement[] = [];
   /** The open blocks, the innermost last. */
   const open: { line: number; statements: IscStatement[] }[] = [];
@@ -22,14 +22,14 @@ export function readIscStatements(text: string): { statements: IscStatement[]; p
       inner.push({ line: pending[0]?.line ?? open.at(-1)?.line ?? 1, tokens: pending, ...(block && { block }) });
     pending = [];
   };
-  for (const token of tokens) {
+  for (const token of readIscTokens(text, problems)) {
     if (skipped > 0) {
       if (token.kind === 'mark') skipped += token.text === '{' ? 1 : token.text === '}' ? -1 : 0;
     } else if (token.kind !== 'mark') pending.push(token);
     else if (token.text === ';') end();
     else if (token.text === '{') {
       if (open.length === MAX_DEPTH) {
-        problems.push({ line: token.line, text: `a block inside of ${MAX_DEPTH} others is not read` });
+        problems.push(errorAt(token.line, `a block inside of ${MAX_DEPTH} others is not read`));
         pending = [];
         skipped = 1;
         continue;
@@ -39,22 +39,19 @@ export function readIscStatements(text: string): { statements: IscStatement[]; p
       open.push({ line: token.line, statements: inner });
       inner = statements;
     } else if (token.text === '}') {
-      if (pending.length > 0) problems.push({ line: token.line, text: 'a semicolon is missing before this brace' });
+      if (pending.length > 0) problems.push(errorAt(token.line, 'a semicolon is missing before this brace'));
       end();
       const outer = open.pop();
       if (outer) inner = outer.statements;
-      else problems.push({ line: token.line, text: 'this brace closes nothing' });
+      else problems.push(errorAt(token.line, 'this brace closes nothing'));
     } else pending.push(token);
+    if (open.length === 0 && top.length > 0) yield* top.splice(0);
   }
   if (pending.length > 0)
-    problems.push({
-      line: (pending[0] as IscToken).line,
-      text: 'this statement is not taken: its semicolon is missing',
-    });
+    problems.push(errorAt((pending[0] as IscToken).line, 'this statement is not taken: its semicolon is missing'));
   const unclosed = open.at(-1);
-  if (unclosed || skipped > 0)
-    problems.push({ line: unclosed?.line ?? 1, text: 'the block that opens here is never closed' });
-  return { statements: top, problems };
+  if (unclosed || skipped > 0) problems.push(errorAt(unclosed?.line ?? 1, 'the block that opens here is never closed'));
+  yield* top;
 }
 
 /** The word in lower case, as dhcpd compares its keywords; '' for a string, a mark, and nothing. */

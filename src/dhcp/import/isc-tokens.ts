@@ -1,4 +1,4 @@
-import type { ImportProblem } from './imported.ts';
+import { errorAt, type ImportProblem } from './imported.ts';
 
 /** A word, a string (the text between its quotes, escapes as they stand) or one of the marks { } ; , = ( ). */
 export type IscToken = { line: number; kind: 'word' | 'string' | 'mark'; text: string };
@@ -6,10 +6,9 @@ export type IscToken = { line: number; kind: 'word' | 'string' | 'mark'; text: s
 const marks = '{};,=()';
 const endOfWord = /[\s#"{};,=()]/g;
 
-/** The tokens of a dhcpd.conf or dhcpd.leases, without comments (# to the end of the line). A string that is never closed
- *  is a problem and ends the reading. */
-export function readIscTokens(text: string): { tokens: IscToken[]; problems: ImportProblem[] } {
-  const tokens: IscToken[] = [];
+/** The tokens of a dhcpd.conf or dhcpd.leases, one by one, without comments (# to the end of the line). A string that is
+ *  never closed is among the problems, and ends the reading. */
+export function* readIscTokens(text: string, problems: ImportProblem[]): Generator<IscToken> {
   let line = 1;
   for (let at = 0; at < text.length; ) {
     const c = text[at] as string;
@@ -17,16 +16,16 @@ export function readIscTokens(text: string): { tokens: IscToken[]; problems: Imp
       line += 1;
       at += 1;
     } else if (marks.includes(c)) {
-      tokens.push({ line, kind: 'mark', text: c });
+      yield { line, kind: 'mark', text: c };
       at += 1;
     } else if (c === '"') {
       const end = endOfString(text, at + 1);
       if (end === undefined) {
-        const problem = { line, text: 'the string that opens here is never closed: nothing from here on is read' };
-        return { tokens, problems: [problem] };
+        problems.push(errorAt(line, 'the string that opens here is never closed: nothing from here on is read'));
+        return;
       }
       const inner = text.slice(at + 1, end);
-      tokens.push({ line, kind: 'string', text: inner });
+      yield { line, kind: 'string', text: inner };
       line += inner.split('\n').length - 1;
       at = end + 1;
     } else if (c === '#') at = indexOrEnd(text, '\n', at);
@@ -34,11 +33,10 @@ export function readIscTokens(text: string): { tokens: IscToken[]; problems: Imp
     else {
       endOfWord.lastIndex = at;
       const end = endOfWord.exec(text)?.index ?? text.length;
-      tokens.push({ line, kind: 'word', text: text.slice(at, end) });
+      yield { line, kind: 'word', text: text.slice(at, end) };
       at = end;
     }
   }
-  return { tokens, problems: [] };
 }
 
 /** The bytes of a string: UTF-8 but for its escapes, `\001` octal, `\x1f` hexadecimal, `\n \t \r \b`; any other character

@@ -1,12 +1,15 @@
 import { type Cidr, cidrContains, cidrOf, cidrToText, type Ipv4, isIpv4 } from '../../wire/address.ts';
 import {
   append,
+  errorAt,
   type Found,
   type ImportedOption,
   type ImportedReservation,
   type ImportedSubnet,
   type ImportProblem,
+  noteAt,
   quote,
+  subnetErrorAt,
 } from './imported.ts';
 import { readIscHost } from './isc-host.ts';
 import { type CustomOptions, phraseOf, readIscDefinitions, readIscOption } from './isc-options.ts';
@@ -14,7 +17,7 @@ import { type IscStatement, keywordOf, readIscStatements } from './isc-statement
 import { textOfIscToken } from './isc-tokens.ts';
 import { prefixOfNetmask, rangeOf } from './netmask.ts';
 import { describeImportedOption } from './option-names.ts';
-import { checkNumbers, type OptionLine, readSettings, type Settings, subnetWith } from './settings.ts';
+import { checkNumbers, judgeUnread, type OptionLine, readSettings, type Settings, subnetWith } from './settings.ts';
 
 /** Blocks that say nothing of a client: keys of OMAPI and DNS, zones, failover peers. */
 const ofTheServer = new Set(['key', 'zone', 'failover']);
@@ -22,9 +25,11 @@ const ofTheServer = new Set(['key', 'zone', 'failover']);
 const conditional = new Set(
   'if elsif else switch case default on class subclass execute supersede append prepend send set'.split(' '),
 );
-/** Who may have the addresses of a pool. */
+/** Who may have the addresses of a pool, or is answered at all. Outside of a pool, to allow is what is usual. */
 const permit =
   /^(allow|deny|ignore) (members|known|unknown|known-clients|unknown-clients|all|dynamic|authenticated|unauthenticated|after|bootp|booting)\b/;
+/** Old clients that speak BOOTP, which nobody does here. */
+const ofBootp = /^(allow|deny|ignore) (dynamic )?bootp\b/;
 
 type Pool = ImportedSubnet['pools'][number];
 
@@ -39,19 +44,21 @@ type Scope = {
   sharedNetwork: string;
   /** Inside of a subnet: where its ranges go. */
   pools?: Pool[];
+  isInPool?: boolean;
 };
 
-/** Subnets and reservations of a dhcpd.conf. dhcpd.conf(5) of 4.4. What hangs on the request (if, class) is a problem. */
+/** Subnets and reservations of a dhcpd.conf. dhcpd.conf(5) of 4.4. What hangs on the request (if, class) is not taken. */
 export function importIsc(text: string): Found {
-  const { statements, problems } = readIscStatements(text);
+  const problems: ImportProblem[] = [];
+  const statements = [...readIscStatements(text, problems)];
   const custom = readIscDefinitions(statements);
   const subnets: ImportedSubnet[] = [];
   const reservations: ImportedReservation[] = [];
   /** Ranges of pools that stand in a shared network, beside its subnets. */
   const stray: { statement: IscStatement; pool: Pool; sharedNetwork: string }[] = [];
 
-  const refuse = ({ line, tokens }: IscStatement, why: string) =>
-    problems.push({ line, text: `${quote(phraseOf(tokens))} is not taken: ${why}` });
+  const refuse = ({ line, tokens }: IscStatement, why: string, problemAt = subnetErrorAt) =>
+    problems.push(problemAt(line, `${quote(phraseOf(tokens))} is not taken: ${why}`));
 
   const readers: Readonly<Record<string, (statement: IscStatement, block: IscStatement[], scope: Scope) => void>> = {
     host: (statement, _, scope) => {
@@ -60,7 +67,7 @@ export function importIsc(text: string): Found {
       append(problems, host.problems);
     },
     group: (_, block, scope) => {
-      const own = optionsOf(block, 'a group');
+      const own = optionsOf(block, 'a group', hasHost(block) ? 'client' : 'subnets');
       const read = readSettings(own, 'the subnets in a group');
       if (block.some(({ tokens }) => /^(subnet|shared-network)$/.test(keywordOf(tokens[0]))))
         append(problems, read.problems);
@@ -83,9 +90,9 @@ export function importIsc(text: string): Found {
       const place = `a pool of ${scope.place}`;
       for (const option of optionsOf(block, place)) {
         const text = `${describeImportedOption(option)} ${quote(option.text)} of ${place} is not taken: a subnet has it for all its pools`;
-        problems.push({ line: option.line, text });
+        problems.push(noteAt(option.line, text));
       }
-      readAll(block, { ...scope, place });
+      readAll(block, { ...scope, place, isInPool: true });
     },
   };
 
@@ -98,13 +105,19 @@ export function importIsc(text: string): Found {
     const reader = Object.hasOwn(readers, keyword) ? readers[keyword] : undefined;
     if (reader && statement.block) return reader(statement, statement.block, scope);
     if (keyword === 'range') return readRange(statement, scope);
-    if (keyword === 'include') refuse(statement, 'that file is not read, import it on its own');
-    else if (conditional.has(keyword)) refuse(statement, 'it depends on the request');
-    else if (/^(subnet|range|prefix|shared-network)6$/.test(keyword)) refuse(statement, 'it is for IPv6');
-    else if (statement.block && !ofTheServer.has(keyword)) refuse(statement, 'we know no such block');
-    else if (reader) refuse(statement, 'its block is missing');
-    else if (permit.test(phraseOf(statement.tokens).toLowerCase()))
-      refuse(statement, `${scope.place} is open to every client`);
+    if (keyword === 'include') refuse(statement, 'that file is not read, import it on its own', noteAt);
+    else if (conditional.has(keyword)) refuse(statement, 'it depends on the request', noteAt);
+    else if (/^(subnet|range|prefix|shared-network)6$/.test(keyword)) refuse(statement, 'it is for IPv6', noteAt);
+    else if (statement.block && !ofTheServer.has(keyword)) refuse(statement, 'we know no such block', errorAt);
+    else if (reader) refuse(statement, 'its block is missing', errorAt);
+    else readPermit(statement, scope);
+  }
+
+  function readPermit(statement: IscStatement, { place, isInPool }: Scope): void {
+    const phrase = phraseOf(statement.tokens).toLowerCase();
+    if (!permit.test(phrase)) return;
+    if (ofBootp.test(phrase)) refuse(statement, 'there is no BOOTP here', noteAt);
+    else if (isInPool || !phrase.startsWith('allow')) refuse(statement, `every client is let into ${place}`);
   }
 
   function readRange(statement: IscStatement, { pools, sharedNetwork }: Scope): void {
@@ -125,8 +138,12 @@ export function importIsc(text: string): Found {
     return { ...scope, settings: [...scope.settings, read.settings] };
   }
 
-  function optionsOf(block: readonly IscStatement[], place: string): OptionLine[] {
-    const read = readOptions(block, custom, place);
+  function optionsOf(
+    block: readonly IscStatement[],
+    place: string,
+    whose: 'client' | 'subnets' = 'subnets',
+  ): OptionLine[] {
+    const read = readOptions(block, custom, place, whose);
     append(problems, read.problems);
     return read.options;
   }
@@ -145,6 +162,7 @@ function readOptions(
   block: readonly IscStatement[],
   custom: CustomOptions,
   place: string,
+  whose: 'client' | 'subnets',
 ): { options: OptionLine[]; problems: ImportProblem[] } {
   const options: OptionLine[] = [];
   const problems: ImportProblem[] = [];
@@ -152,9 +170,17 @@ function readOptions(
     if (statement.block || keywordOf(statement.tokens[0]) === 'supersede') continue;
     const read = readIscOption(statement, custom);
     if (read && 'option' in read) options.push(read.option);
-    else if (read) problems.push({ line: statement.line, text: `${place}: ${read.problem}` });
+    else if (read) problems.push(judgeUnread({ ...read.unread, text: `${place}: ${read.unread.text}` }, whose));
   }
   return { options, problems };
+}
+
+/** Does a group have hosts, to whom its options go? */
+function hasHost(block: readonly IscStatement[]): boolean {
+  return block.some(({ tokens, block: inner = [] }) => {
+    const keyword = keywordOf(tokens[0]);
+    return keyword === 'host' || (keyword === 'group' && hasHost(inner));
+  });
 }
 
 /** The network of `subnet 10.77.0.0 netmask 255.255.255.0`, or why it is none. */

@@ -1,5 +1,5 @@
 import { WireError } from '../../wire/bytes.ts';
-import { type ImportProblem, quote } from './imported.ts';
+import { errorAt, type ImportProblem, noteAt, quote } from './imported.ts';
 
 /** A JSON value that knows its line. `nothing` is null, and a value that stands in another file. */
 export type Json = { line: number } & (
@@ -28,9 +28,7 @@ export function readJson(text: string): { value?: Json; problems: ImportProblem[
     return { value: reader.readDocument(), problems: reader.problems };
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
-    return {
-      problems: [...reader.problems, { line: reader.line, text: `${error.message}: nothing of the file is read` }],
-    };
+    return { problems: [...reader.problems, errorAt(reader.line, `${error.message}: nothing of the file is read`)] };
   }
 }
 
@@ -87,7 +85,7 @@ class JsonReader {
       if (!this.#takes(':')) this.#fail('a colon');
       const value = this.#value(depth + 1);
       if (members.has(name))
-        this.problems.push({ line, text: `${quote(name)} stands twice: the first one is not taken` });
+        this.problems.push(errorAt(line, `${quote(name)} stands twice: the first one is not taken`));
       members.set(name, value);
       if (!this.#takes(',') && !this.#included && !this.#stands('}')) this.#fail('a comma or }');
     }
@@ -171,7 +169,7 @@ class JsonReader {
     include.lastIndex = this.#at;
     const told = include.exec(this.#text)?.[0];
     if (told === undefined) return false;
-    this.problems.push({ line: this.line, text: `${quote(told)} is not read: import that file on its own` });
+    this.problems.push(noteAt(this.line, `${quote(told)} is not read: import that file on its own`));
     this.#at += told.length;
     return true;
   }
@@ -203,7 +201,7 @@ export function itemsOf(json: Json, name: string): { items: readonly Json[]; pro
   const isWrong = member !== undefined && member.kind !== 'nothing';
   return {
     items: [],
-    problems: isWrong ? [{ line: member.line, text: `${quote(name)} is not taken: it is no list` }] : [],
+    problems: isWrong ? [errorAt(member.line, `${quote(name)} is not taken: it is no list`)] : [],
   };
 }
 

@@ -4,11 +4,13 @@ import { withoutUndefined } from '../../wire/dhcp-shapes.ts';
 import { macOfClientId, readHex, readMac } from './client.ts';
 import {
   endOfForEver,
+  errorAt,
   FOR_EVER_SECONDS,
   type Found,
   type ImportedLease,
   type ImportProblem,
   linesOf,
+  noteAt,
   quote,
 } from './imported.ts';
 
@@ -26,18 +28,18 @@ export function importKeaLeases(text: string, now: Instant): Found {
   const missing = needed.filter((column) => !header.includes(column));
   if (missing.length > 0) {
     const text = `the first line is no header of a Kea lease file: ${missing.join(', ')} is missing in ${quote(lines[at] ?? '')}`;
-    return { problems: [{ line: Math.max(at, 0) + 1, text }] };
+    return { problems: [errorAt(Math.max(at, 0) + 1, text)] };
   }
   const leases = new Map<string, ImportedLease>();
   const problems: ImportProblem[] = [];
   for (const [index, line] of lines.entries()) {
     if (index <= at || line.trim() === '') continue;
     const read = readLine(line, index + 1, header, now);
-    if ('problem' in read) problems.push({ line: index + 1, text: read.problem });
+    if ('problem' in read) problems.push(errorAt(index + 1, read.problem));
     else {
       leases.delete(read.lease.address); // so that leases stand in the order of their lines
       leases.set(read.lease.address, read.lease);
-      if (read.doubt !== undefined) problems.push({ line: index + 1, text: read.doubt });
+      if (read.doubt !== undefined) problems.push(noteAt(index + 1, read.doubt));
     }
   }
   return { leases: [...leases.values()], problems };

@@ -2,7 +2,7 @@ import { readHex } from './client.ts';
 import { type ImportProblem, quote } from './imported.ts';
 import { itemsOf, type Json, memberOf, numberOf, textOf } from './json.ts';
 import { importedOption, NEXT_SERVER, optionCodeOf } from './option-names.ts';
-import type { OptionLine } from './settings.ts';
+import { judgeUnread, type OptionLine, type UnreadOption } from './settings.ts';
 
 /** Options that the file itself defines in option-def: code by name. */
 export type KeaDefinitions = ReadonlyMap<string, number>;
@@ -17,18 +17,19 @@ const dressed: readonly (readonly [string, number])[] = [
 /** What a subnet keeps as a value of its own, and so never in hexadecimal. */
 const readAsText = new Set([3, 6, 15, 51]);
 
-/** All that a scope or a reservation sends to its clients; `place` names it in a sentence. */
+/** All that a scope with subnets, or a reservation, sends to its clients; `place` names it in a sentence. */
 export function readKeaOptions(
   scope: Json,
   definitions: KeaDefinitions,
   place: string,
+  whose: 'client' | 'subnets',
 ): { options: OptionLine[]; problems: ImportProblem[] } {
   const { items, problems } = itemsOf(scope, 'option-data');
   const options: OptionLine[] = [];
   for (const item of items) {
     const read = readOptionData(item, definitions);
     if ('option' in read) options.push(read.option);
-    else problems.push({ line: item.line, text: `${read.named} of ${place} is not taken: ${read.problem}` });
+    else problems.push(judgeUnread({ ...read, text: `${read.named} of ${place} is not taken: ${read.text}` }, whose));
   }
   for (const [member, code] of dressed) {
     const value = memberOf(scope, member);
@@ -53,25 +54,26 @@ export function readKeaDefinitions(dhcp4: Json): KeaDefinitions {
 function readOptionData(
   item: Json,
   definitions: KeaDefinitions,
-): { option: OptionLine } | { named: string; problem: string } {
+): { option: OptionLine } | (UnreadOption & { named: string }) {
   const name = textOf(memberOf(item, 'name'));
   const data = textOf(memberOf(item, 'data')) ?? '';
   const told = numberOf(memberOf(item, 'code'));
   const code = told ?? (name === undefined ? undefined : (definitions.get(name) ?? optionCodeOf(name)));
+  const { line } = item;
   const named = `option ${quote(name ?? String(told ?? 'without a name'))} ${quote(data)}`;
-  if (!isOfDhcp4(item)) return { named, problem: 'it goes inside of another option' };
+  if (!isOfDhcp4(item)) return { line, named, text: 'it goes inside of another option' };
   if (code === undefined || !Number.isInteger(code) || code < 1 || code > 254)
-    return { named, problem: 'we know no such option' };
+    return { line, named, text: 'we know no such option' };
   if (itemsOf(item, 'client-classes').items.length > 0)
-    return { named, problem: 'it depends on the class of the client' };
+    return { line, named, text: 'it depends on the class of the client' };
   const csv = memberOf(item, 'csv-format');
   if (csv?.kind === 'boolean' && !csv.boolean) {
     const bytes = readHex(data.replaceAll(' ', ''));
-    if (!bytes || readAsText.has(code)) return { named, problem: 'its value is told byte by byte' };
-    return { option: { line: item.line, ...importedOption(code, `0x${bytes.toString('hex')}`, name) } };
+    if (!bytes || readAsText.has(code)) return { line, named, code, text: 'its value is told byte by byte' };
+    return { option: { line, ...importedOption(code, `0x${bytes.toString('hex')}`, name) } };
   }
   const text = data.replaceAll('\\,', ',').trim(); // Kea: a comma that is part of the text has a backslash before it
-  return { option: { line: item.line, ...importedOption(code, text, name) } };
+  return { option: { line, ...importedOption(code, text, name) } };
 }
 
 function isOfDhcp4(item: Json): boolean {

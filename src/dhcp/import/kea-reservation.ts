@@ -1,8 +1,8 @@
 import { isIpv4 } from '../../wire/address.ts';
 import { withoutUndefined } from '../../wire/dhcp-shapes.ts';
 import { describeClient, macOfClientId, readIdentifier, readMac } from './client.ts';
-import { type ImportedReservation, type ImportProblem, quote } from './imported.ts';
-import { isEmpty, type Json, memberOf, textOf } from './json.ts';
+import { errorAt, type ImportedReservation, type ImportProblem, noteAt, quote } from './imported.ts';
+import { isEmpty, itemsOf, type Json, memberOf, textOf } from './json.ts';
 import { type KeaDefinitions, readKeaOptions } from './kea-options.ts';
 
 /** Members that are read, and those that say nothing to the client. */
@@ -22,15 +22,16 @@ export function readKeaReservation(
   definitions: KeaDefinitions,
 ): { reservation?: ImportedReservation; problems: ImportProblem[] } {
   const { line } = json;
-  if (json.kind !== 'object') return { problems: [{ line, text: 'a reservation is not taken: it is no object' }] };
+  if (json.kind !== 'object') return { problems: [errorAt(line, 'a reservation is not taken: it is no object')] };
   const told = (name: string) => textOf(memberOf(json, name)) ?? '';
   const clientId = told('client-id') === '' ? undefined : readIdentifier(told('client-id'));
   const circuitId = told('circuit-id') === '' ? undefined : readIdentifier(told('circuit-id'));
   const hardware = readMac(told('hw-address'));
   const mac = hardware ?? macOfClientId(clientId);
   const whole = `the reservation of ${describeClient({ mac, clientId, circuitId })}`;
-  const { options, problems } = readKeaOptions(json, definitions, whole);
-  const say = (name: string, text: string) => problems.push({ line: memberOf(json, name)?.line ?? line, text });
+  const { options, problems } = readKeaOptions(json, definitions, whole, 'client');
+  const lineOf = (name: string) => memberOf(json, name)?.line ?? line;
+  const say = (name: string, text: string) => problems.push(errorAt(lineOf(name), text));
   for (const [name, value] of [
     ['hw-address', hardware],
     ['client-id', clientId],
@@ -40,12 +41,17 @@ export function readKeaReservation(
   for (const [name, why] of foreign)
     if (told(name) !== '') say(name, `${name} ${quote(told(name))} is not taken: ${why}`);
   for (const [name, member] of json.members)
-    if (!known.has(name) && !isEmpty(member)) say(name, `${quote(name)} of ${whole} is not taken`);
+    if (name === 'client-classes' && isDropped(json))
+      say(name, `${whole} is for a client to be ignored (class DROP): that is not taken, it is answered`);
+    else if (!known.has(name) && !isEmpty(member))
+      problems.push(noteAt(lineOf(name), `${quote(name)} of ${whole} is not taken`));
   if (!mac && !clientId && !circuitId) {
-    problems.push({
-      line,
-      text: `the reservation of ${told('ip-address') || quote(told('hostname'))} is not taken: it names no client that we can know`,
-    });
+    problems.push(
+      errorAt(
+        line,
+        `the reservation of ${told('ip-address') || quote(told('hostname'))} is not taken: it names no client that we can know`,
+      ),
+    );
     return { problems };
   }
   const address = told('ip-address');
@@ -61,4 +67,9 @@ export function readKeaReservation(
     options: options.map(({ line: _, ...option }) => option),
   });
   return { reservation, problems };
+}
+
+/** Is the client in the class whose requests Kea throws away? Kea ARM, "Built-in Client Classes". */
+function isDropped(json: Json): boolean {
+  return itemsOf(json, 'client-classes').items.some((item) => textOf(item) === 'DROP');
 }

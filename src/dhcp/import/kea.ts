@@ -1,11 +1,14 @@
 import { type Cidr, cidrBroadcast, cidrOf, cidrToText, type Ipv4, isIpv4 } from '../../wire/address.ts';
 import {
   append,
+  errorAt,
   type Found,
   type ImportedReservation,
   type ImportedSubnet,
   type ImportProblem,
+  noteAt,
   quote,
+  subnetErrorAt,
 } from './imported.ts';
 import { isEmpty, itemsOf, type Json, memberOf, readJson, textOf } from './json.ts';
 import { type KeaDefinitions, readKeaDefinitions, readKeaOptions } from './kea-options.ts';
@@ -13,8 +16,10 @@ import { readKeaReservation } from './kea-reservation.ts';
 import { rangeOf } from './netmask.ts';
 import { checkNumbers, readSettings, type Settings, subnetWith } from './settings.ts';
 
-/** Members by which a scope is for some clients only. Older and newer names of one thing. */
-const conditions = ['client-class', 'client-classes', 'require-client-classes', 'evaluate-additional-classes'];
+/** Members by which a scope is for some clients only: the older and the newer name. */
+const conditions = ['client-class', 'client-classes'];
+/** Members that put the clients of a scope into more classes, for their options. */
+const additions = ['require-client-classes', 'evaluate-additional-classes'];
 /** Members that keep more of the configuration where it cannot be read from here. */
 const elsewhere = ['hosts-database', 'hosts-databases', 'config-control'];
 
@@ -27,7 +32,7 @@ export function importKea(text: string): Found {
   const dhcp4 = dhcp4Of(value);
   if (!dhcp4) {
     const what = memberOf(value, 'Dhcp6') ? 'the file is for IPv6' : 'the file has no Dhcp4';
-    return { problems: [...problems, { line: value.line, text: `${what}: nothing of it is taken` }] };
+    return { problems: [...problems, errorAt(value.line, `${what}: nothing of it is taken`)] };
   }
   const definitions = readKeaDefinitions(dhcp4);
   const subnets: ImportedSubnet[] = [];
@@ -36,14 +41,12 @@ export function importKea(text: string): Found {
   const common = readScope(dhcp4, 'all subnets', definitions);
   append(problems, common.problems);
   for (const one of elementsOf(dhcp4, 'client-classes'))
-    problems.push({
-      line: one.line,
-      text: `class ${quote(textOf(memberOf(one, 'name')) ?? '')} is not taken: it depends on the request`,
-    });
+    problems.push(
+      noteAt(one.line, `class ${quote(textOf(memberOf(one, 'name')) ?? '')} is not taken: it depends on the request`),
+    );
   for (const name of elsewhere) {
     const member = memberOf(dhcp4, name);
-    if (member && !isEmpty(member))
-      problems.push({ line: member.line, text: `${name}: what that database holds is not read` });
+    if (member && !isEmpty(member)) problems.push(noteAt(member.line, `${name}: what that database holds is not read`));
   }
   readReservations(dhcp4);
   for (const one of elementsOf(dhcp4, 'subnet4')) readSubnet(one, [common.settings], '');
@@ -64,10 +67,7 @@ export function importKea(text: string): Found {
       const pools = elementsOf(json, 'pools').flatMap((pool) => readPool(pool, cidr));
       subnets.push(subnetWith({ line: json.line, cidr, pools }, [...outer, scope.settings], sharedNetwork));
     } else
-      problems.push({
-        line: json.line,
-        text: `subnet ${quote(told)} is not taken: it is no network like 10.77.0.0/24`,
-      });
+      problems.push(subnetErrorAt(json.line, `subnet ${quote(told)} is not taken: it is no network like 10.77.0.0/24`));
     readReservations(json);
   }
 
@@ -75,21 +75,25 @@ export function importKea(text: string): Found {
     const told = textOf(memberOf(json, 'pool')) ?? '';
     const pool = poolOf(told);
     if (!pool) {
-      problems.push({
-        line: json.line,
-        text: `pool ${quote(told)} of ${cidrToText(cidr)} is not taken: it is no range of IPv4 addresses`,
-      });
+      problems.push(
+        subnetErrorAt(
+          json.line,
+          `pool ${quote(told)} of ${cidrToText(cidr)} is not taken: it is no range of IPv4 addresses`,
+        ),
+      );
       return [];
     }
     const place = `pool ${told} of ${cidrToText(cidr)}`;
-    const { options, problems: wrong } = readKeaOptions(json, definitions, place);
+    const { options, problems: wrong } = readKeaOptions(json, definitions, place, 'subnets');
     append(problems, wrong);
     append(problems, conditionsOf(json, place));
     for (const { line, text, name, code } of options)
-      problems.push({
-        line,
-        text: `${name ?? `option ${code}`} ${quote(text)} of ${place} is not taken: a subnet has it for all its pools`,
-      });
+      problems.push(
+        noteAt(
+          line,
+          `${name ?? `option ${code}`} ${quote(text)} of ${place} is not taken: a subnet has it for all its pools`,
+        ),
+      );
     return [pool];
   }
 
@@ -115,7 +119,7 @@ function readScope(
   definitions: KeaDefinitions,
   cidr?: Cidr,
 ): { settings: Settings; problems: ImportProblem[] } {
-  const { options, problems } = readKeaOptions(json, definitions, place);
+  const { options, problems } = readKeaOptions(json, definitions, place, 'subnets');
   const read = readSettings(options, place);
   const numbers = cidr ? checkNumbers(cidr, options) : [];
   const onlyFor = place === 'all subnets' ? [] : conditionsOf(json, place);
@@ -123,11 +127,13 @@ function readScope(
 }
 
 function conditionsOf(json: Json, place: string): ImportProblem[] {
-  return conditions.flatMap((name) => {
+  return [...conditions, ...additions].flatMap((name) => {
     const member = memberOf(json, name);
     if (!member || isEmpty(member)) return [];
     const classes = member.kind === 'array' ? member.items.map(textOf).join(', ') : (textOf(member) ?? '');
-    return [{ line: member.line, text: `that ${place} is for the class ${quote(classes)} is not taken` }];
+    if (additions.includes(name)) return [noteAt(member.line, `${name} ${quote(classes)} of ${place} is not taken`)];
+    const text = `the class ${quote(classes)} of ${place} is not taken: it is open to every client`;
+    return [subnetErrorAt(member.line, text)];
   });
 }
 

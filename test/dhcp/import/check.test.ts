@@ -1,129 +1,191 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkImport, type Present } from '../../../src/dhcp/import/index.ts';
+import {
+  type ImportedReservation,
+  type ImportedSubnet,
+  leaseChecker,
+  type Marks,
+  type PresentReservation,
+  reservationChecker,
+} from '../../../src/dhcp/import/index.ts';
 import { type Ipv4, type Mac, parseCidr } from '../../../src/wire/address.ts';
-import { read } from './read.ts';
+import { problemsOf, read } from './read.ts';
 
-const nothing: Present = { subnets: [], reservations: [], leases: [] };
 const rack = { name: 'rack1', cidr: parseCidr('10.0.0.0/24') };
 const lab = { name: 'lab', cidr: parseCidr('10.1.0.0/24') };
 const mac = (last: number) => `52:54:00:00:00:0${last}` as Mac;
+const uuid = '4c4c4544-0044-4810-8031-b2c04f584e31';
+type Present = { subnets: (typeof rack)[]; reservations: PresentReservation[] };
 const present: Present = {
   subnets: [rack, lab],
-  reservations: [{ mac: mac(9), address: '10.0.0.9' as Ipv4 }],
-  leases: [{ address: '10.0.0.8' as Ipv4, mac: mac(8) }],
+  reservations: [
+    { subnet: 'rack1', mac: mac(9), address: '10.0.0.9' as Ipv4, hostname: 'nine' },
+    { subnet: 'rack1', clientId: Buffer.from([255, 1]), address: '10.0.0.30' as Ipv4, hostname: '' },
+    { subnet: 'rack1', uuid, address: '10.0.0.31' as Ipv4, hostname: '' },
+    { subnet: 'rack1', circuitId: Buffer.from('Gi1'), address: '10.0.0.32' as Ipv4, hostname: '' },
+    { subnet: 'lab', mac: mac(8), hostname: 'eight' },
+  ],
 };
+const alone: Present = { subnets: [lab], reservations: present.reservations.filter(({ subnet }) => subnet === 'lab') };
 
-/** The problems of reservations `MAC,ADDRESS,NAME,CLIENT-ID`, the first one on line 2. */
-function check(rows: string[], there = present): string[] {
-  const imported = read('csv', ['mac,address,name,client-id', ...rows].join('\n'));
+/** What becomes of reservations `MAC,ADDRESS,NAME,CLIENT-ID,UUID,CIRCUIT-ID`, the first one on line 2: `LINE STATE`, then its problems. */
+function judge(rows: string[], there = present): string[] {
+  const imported = read('csv', ['mac,address,name,client-id,uuid,circuit-id', ...rows].join('\n'));
   assert.deepEqual(imported.problems, []);
-  return checkImport(imported, there).map(({ line, text }) => `${line}: ${text}`);
+  return judgeAll(imported.reservations, [], there);
 }
 
-test('reservations that agree with each other and with what is there have no problems', () => {
+function judgeAll(list: ImportedReservation[], subnets: ImportedSubnet[], there: Present): string[] {
+  const checker = reservationChecker(subnets, there.subnets);
+  for (const one of there.reservations) checker.know(one);
+  return list.flatMap((one) => {
+    const { state, problems } = checker.judge(one);
+    return [`${one.line} ${state}`, ...problemsOf({ problems })];
+  });
+}
+
+test('reservations that agree with each other are new, those that stand before in the file or are here are there', () => {
   assert.deepEqual(
-    check([
+    judge([
       `${mac(1)},10.0.0.1,a`,
       `${mac(1)},10.0.0.1,a`, // again
       `${mac(1)},10.1.0.1,a`, // in another subnet
-      `${mac(9)},10.0.0.9,b`, // is there already
-      `${mac(8)},10.0.0.8,c`, // holds it already
+      `${mac(9)},10.0.0.9,nine`, // is here already
+      ',10.0.0.30,,ff01',
+      `,10.0.0.31,,,${uuid}`,
+      ",10.0.0.32,,,,'Gi1'",
       `,10.0.0.2,d,01:02:03`,
     ]),
-    [],
+    ['2 new', '3 there', '4 new', '5 there', '6 there', '7 there', '8 there', '9 new'],
   );
 });
 
-test('one client with two addresses of a subnet is named with the line of the first', () => {
-  assert.deepEqual(check([`${mac(1)},10.0.0.1`, `${mac(1)},10.0.0.2`]), [
-    `3: ${mac(1)} is to have 10.0.0.2, but has 10.0.0.1 on line 2`,
+test('one client with two addresses of a subnet is told with the line of the first, whatever it is known by', () => {
+  const wrong = (line: number, text: string) => [`${line} wrong`, `${line}: error: ${text}`];
+  assert.deepEqual(judge([`${mac(1)},10.0.0.1`, `${mac(1)},10.0.0.2`]), [
+    '2 new',
+    ...wrong(3, `${mac(1)} is to have 10.0.0.2, but has 10.0.0.1 on line 2`),
   ]);
-  assert.deepEqual(check([`,10.0.0.1,,01:02:03`, `,10.0.0.2,,01:02:03`]), [
-    '3: client id 01:02:03 is to have 10.0.0.2, but has 10.0.0.1 on line 2',
+  assert.deepEqual(judge([`,10.0.0.1,,01:02:03`, `,10.0.0.2,,01:02:03`]), [
+    '2 new',
+    ...wrong(3, 'client id 01:02:03 is to have 10.0.0.2, but has 10.0.0.1 on line 2'),
   ]);
-  assert.deepEqual(check([`${mac(9)},10.0.0.2`]), [`2: ${mac(9)} is to have 10.0.0.2, but has 10.0.0.9 here already`]);
-});
-
-test('one address for two clients is named with the line of the first', () => {
-  assert.deepEqual(check([`${mac(1)},10.0.0.1`, `${mac(2)},10.0.0.1`]), [
-    `3: 10.0.0.1 is to be for ${mac(2)}, but is reserved for ${mac(1)} on line 2`,
-  ]);
-  assert.deepEqual(check([`${mac(1)},10.0.0.9`]), [
-    `2: 10.0.0.9 is to be for ${mac(1)}, but is reserved for ${mac(9)} here already`,
-  ]);
-});
-
-test('one reservation under two names is named', () => {
-  assert.deepEqual(check([`${mac(1)},10.0.0.1,a`, `${mac(1)},10.0.0.1,b`]), [
-    `3: ${mac(1)} with 10.0.0.1 stands on line 2 already, with the name "a"`,
+  assert.deepEqual(judge([`${mac(9)},10.0.0.2`, ',10.0.0.3,,ff01', `,10.0.0.4,,,${uuid}`, ",10.0.0.5,,,,'Gi1'"]), [
+    ...wrong(2, `${mac(9)} is to have 10.0.0.2, but has 10.0.0.9 here already`),
+    ...wrong(3, 'client id ff:01 is to have 10.0.0.3, but has 10.0.0.30 here already'),
+    ...wrong(4, `UUID ${uuid} is to have 10.0.0.4, but has 10.0.0.31 here already`),
+    ...wrong(5, 'circuit id 47:69:31 is to have 10.0.0.5, but has 10.0.0.32 here already'),
   ]);
 });
 
-test('an address in no subnet, the network address and the broadcast address are named', () => {
-  assert.deepEqual(check([`${mac(1)},10.2.0.1`, `${mac(2)},10.0.0.0`, `${mac(3)},10.0.0.255`]), [
-    `2: 10.2.0.1 for ${mac(1)} is in no subnet`,
-    `3: 10.0.0.0 for ${mac(2)} is the network address of 10.0.0.0/24`,
-    `4: 10.0.0.255 for ${mac(3)} is the broadcast address of 10.0.0.0/24`,
+test('one address for two clients is told with the line of the first', () => {
+  assert.deepEqual(judge([`${mac(1)},10.0.0.1`, `${mac(2)},10.0.0.1`]), [
+    '2 new',
+    '3 wrong',
+    `3: error: 10.0.0.1 is to be for ${mac(2)}, but is reserved for ${mac(1)} on line 2`,
   ]);
-  const pair = { ...nothing, subnets: [{ name: 'pair', cidr: parseCidr('10.0.0.0/31') }] };
-  assert.deepEqual(check([`${mac(2)},10.0.0.0`, `${mac(3)},10.0.0.1`], pair), []);
+  assert.deepEqual(judge([`${mac(1)},10.0.0.9`]), [
+    '2 wrong',
+    `2: error: 10.0.0.9 is to be for ${mac(1)}, but is reserved for ${mac(9)} here already`,
+  ]);
 });
 
-test('an address that a live lease of another client holds is a warning', () => {
-  assert.deepEqual(check([`${mac(1)},10.0.0.8`]), [
-    `2: 10.0.0.8 for ${mac(1)} is held by a live lease of ${mac(8)}: it can have it when that ends`,
+test('what is wrong keeps nothing for itself: the next one can have it', () => {
+  assert.deepEqual(judge([`${mac(1)},10.0.0.1`, `${mac(1)},10.0.0.2`, `${mac(2)},10.0.0.2`]).at(-1), '4 new');
+});
+
+test('one reservation under two names is wrong within the file; one that is here keeps its name, and that is told', () => {
+  assert.deepEqual(judge([`${mac(1)},10.0.0.1,a`, `${mac(1)},10.0.0.1,b`]), [
+    '2 new',
+    '3 wrong',
+    `3: error: ${mac(1)} with 10.0.0.1 stands on line 2 already, with the name "a"`,
   ]);
+  assert.deepEqual(judge([`${mac(9)},10.0.0.9,b`]), [
+    '2 there',
+    `2: note: ${mac(9)} with 10.0.0.9 is here already, with the name "nine": it does not become "b"`,
+  ]);
+});
+
+test('an address in no subnet, the network address and the broadcast address are errors', () => {
+  assert.deepEqual(judge([`${mac(1)},10.2.0.1`, `${mac(2)},10.0.0.0`, `${mac(3)},10.0.0.255`]), [
+    '2 wrong',
+    `2: error: 10.2.0.1 for ${mac(1)} is in no subnet`,
+    '3 wrong',
+    `3: error: 10.0.0.0 for ${mac(2)} is the network address of 10.0.0.0/24`,
+    '4 wrong',
+    `4: error: 10.0.0.255 for ${mac(3)} is the broadcast address of 10.0.0.0/24`,
+  ]);
+  const pair = { subnets: [{ name: 'pair', cidr: parseCidr('10.0.0.0/31') }], reservations: [] };
+  assert.deepEqual(judge([`${mac(2)},10.0.0.0`, `${mac(3)},10.0.0.1`], pair), ['2 new', '3 new']);
 });
 
 test('a reservation without an address needs a single subnet that it can be in', () => {
-  assert.deepEqual(check([`${mac(1)},,a`]), [
-    `2: ${mac(1)} has no address, and so the file does not say in which subnet it is`,
+  assert.deepEqual(judge([`${mac(1)},,a`]), [
+    '2 wrong',
+    `2: error: ${mac(1)} has no address, and so the file does not say in which subnet it is`,
   ]);
-  assert.deepEqual(check([`${mac(1)},,a`], { ...nothing, subnets: [rack] }), []);
+  assert.deepEqual(judge([`${mac(1)},,a`, `${mac(1)},,a`, `${mac(8)},,eight`], alone), ['2 new', '3 there', '4 there']);
+});
+
+test('one client is not to have both an address of its own and one of the pool', () => {
+  assert.deepEqual(judge([`${mac(1)},,a`, `${mac(1)},10.1.0.1,a`, `${mac(8)},10.1.0.8,eight`], alone), [
+    '2 new',
+    '3 wrong',
+    `3: error: ${mac(1)} is to have 10.1.0.1, but has an address of the pool on line 2`,
+    '4 wrong',
+    `4: error: ${mac(8)} is to have 10.1.0.8, but has an address of the pool here already`,
+  ]);
+  assert.deepEqual(judge([`${mac(1)},10.1.0.1,a`, `${mac(1)},,a`, `${mac(1)},,b`], alone), [
+    '2 new',
+    '3 wrong',
+    `3: error: ${mac(1)} is to have an address of the pool, but has 10.1.0.1 on line 2`,
+    '4 wrong',
+    `4: error: ${mac(1)} is to have an address of the pool, but has 10.1.0.1 on line 2`,
+  ]);
 });
 
 test('an address in a subnet that only the file has says that the subnet comes first', () => {
   const text =
     'subnet 10.5.0.0 netmask 255.255.255.0 { }\nhost a { hardware ethernet 52:54:00:00:00:01; fixed-address 10.5.0.5; }';
-  const problems = checkImport(read('isc', text), present);
-  assert.deepEqual(problems, [
-    { line: 2, text: `10.5.0.5 for ${mac(1)} is in no subnet yet: the file has it in 10.5.0.0/24 (line 1)` },
+  const { subnets, reservations } = read('isc', text);
+  assert.deepEqual(judgeAll(reservations, subnets, present), [
+    '2 wrong',
+    `2: error: 10.5.0.5 for ${mac(1)} is in no subnet yet: the file has it in 10.5.0.0/24 (line 1)`,
   ]);
-  const there = { ...present, subnets: [rack, { name: 'new', cidr: parseCidr('10.5.0.0/24') }] };
-  assert.deepEqual(checkImport(read('isc', text), there), []);
+  const made = { ...present, subnets: [rack, { name: 'new', cidr: parseCidr('10.5.0.0/24') }] };
+  assert.deepEqual(judgeAll(reservations, subnets, made), ['2 new']);
 });
 
-test('subnets that lie in each other, stand twice, or do not hold their pools are named', () => {
-  const text = `subnet 10.0.0.0 netmask 255.255.255.128 { }
-subnet 10.0.0.0 netmask 255.255.0.0 { }
-subnet 10.7.0.0 netmask 255.255.255.0 { range 10.7.0.5 10.7.1.5; }
-subnet 10.7.0.0 netmask 255.255.255.0 { }
-subnet 10.1.0.0 netmask 255.255.255.0 { }`;
-  const problems = checkImport(read('isc', text), present).map(({ line, text }) => `${line}: ${text}`);
-  assert.deepEqual(problems, [
-    '1: subnet 10.0.0.0/25 is inside of rack1 (10.0.0.0/24)',
-    '1: subnet 10.0.0.0/25 is inside of 10.0.0.0/16 on line 2',
-    '2: subnet 10.0.0.0/16 has rack1 (10.0.0.0/24) inside of it',
-    '3: the pool 10.7.0.5 to 10.7.1.5 is not inside of its subnet 10.7.0.0/24',
-    '4: subnet 10.7.0.0/24 stands on line 3 already',
-  ]);
-});
-
-test('leases are checked against subnets, live leases and reservations', () => {
-  const leases = [
+test('leases are judged by subnets and reservations', () => {
+  const lines = [
     `1893456000 ${mac(1)} 10.0.0.1 a *`,
     `1893456000 ${mac(1)} 10.2.0.1 a *`,
-    `1893456000 ${mac(1)} 10.0.0.8 a *`,
     `1893456000 ${mac(1)} 10.0.0.9 a *`,
-    `1893456000 ${mac(9)} 10.0.0.9 a *`,
+    `1893456000 ${mac(9)} 10.0.0.10 a *`,
+    `1893456000 ${mac(2)} 10.0.0.30 a ff:01`, // known by its client id
+    `1893456000 ${mac(2)} 10.0.0.31 a *`,
+    `1893456000 ${mac(2)} 10.0.0.40 a *`,
   ];
-  const problems = (lines: string[]) =>
-    checkImport(read('dnsmasq-leases', lines.join('\n')), present).map(({ line, text }) => `${line}: ${text}`);
-  assert.deepEqual(problems(leases.slice(0, 4)), [
-    `2: the lease of 10.2.0.1 to ${mac(1)} is not for us: the address is in no subnet`,
-    `3: 10.0.0.8 is leased to ${mac(1)}, but held by a live lease of ${mac(8)} here`,
-    `4: 10.0.0.9 is leased to ${mac(1)}, but reserved for ${mac(9)}`,
+  const { leases } = read('dnsmasq-leases', lines.join('\n'));
+  const { reservations } = read('csv', `mac,address\n${mac(3)},10.0.0.40\n`);
+  const known: Marks[] = [...present.reservations, ...reservations];
+  const check = leaseChecker([], present.subnets, (address) => known.find((one) => one.address === address));
+  const problems = leases.flatMap((lease) => check(lease) ?? []);
+  assert.deepEqual(problemsOf({ problems }), [
+    `2: error: the lease of 10.2.0.1 to ${mac(1)} is not for us: the address is in no subnet`,
+    `3: error: 10.0.0.9 is leased to ${mac(1)}, but reserved for ${mac(9)}`,
+    `6: error: 10.0.0.31 is leased to ${mac(2)}, but reserved for UUID ${uuid}`,
+    `7: error: 10.0.0.40 is leased to ${mac(2)}, but reserved for ${mac(3)}`,
   ]);
-  assert.deepEqual(problems(leases.slice(4)), []);
+});
+
+test('a declined address is judged by its subnet alone: nobody has it', () => {
+  const { leases } = read(
+    'isc-leases',
+    'lease 10.0.0.9 { ends never; binding state abandoned; }\nlease 10.2.0.9 { ends never; binding state abandoned; }',
+  );
+  const check = leaseChecker([], present.subnets, () => present.reservations[0]);
+  assert.deepEqual(problemsOf({ problems: leases.flatMap((lease) => check(lease) ?? []) }), [
+    '2: error: the lease of 10.2.0.9 to an unnamed client is not for us: the address is in no subnet',
+  ]);
 });

@@ -36,26 +36,26 @@ test('options have the names of our table', () => {
 
 test('what is not taken of a dnsmasq.conf is named with its line', () => {
   assert.deepEqual(problemsOf(config), [
-    '13: the range "dhcp-range=192.168.50.10,192.168.50.20" names no netmask: 192.168.50.0/24 is assumed',
-    '14: the range 10.30.0.0 is not taken: it is for proxy DHCP, and another server gives the addresses',
-    '15: the IPv6 range "dhcp-range=fd00:20::100,fd00:20::1ff,64,12h" is not taken',
-    '20: ntpServers (42) "10.20.0.4" of all subnets is not taken',
-    '22: bootFileName (67) "grubx64.efi" is not taken: it hangs on the tag "efi" that no dhcp-range and no dhcp-host here sets',
-    '23: the option "dhcp-option=vendor:PXEClient,6,2b" is not taken: options inside of others, or by vendor, are not read',
-    '25: bootFileName (67) "undionly.kpxe" of all subnets is not taken',
-    '29: 52:54:00:20:00:92 is not taken: 10.20.0.12 can be kept for one client only, here 52:54:00:20:00:12',
-    '33: the IPv6 address "[fd00:20::16]" is not taken',
-    '36: that the line counts only for requests with the tag "known" is not taken',
-    '37: 52:54:00:20:00:20 is to be ignored by the server, which is not taken',
-    '38: "52:54:00:20:00:*" is not taken: it stands for several MAC addresses',
-    '38: "dhcp-host=52:54:00:20:00:*,ignore" is to be ignored by the server, which is not taken',
-    '39: "06-00:20:e0:3b:13:af" is not taken: it is no Ethernet address',
-    '39: the line has no MAC or client id that can be taken: "dhcp-host=06-00:20:e0:3b:13:af,10.20.0.21"',
-    '40: the line has no MAC or client id that can be taken: "dhcp-host=printer,10.20.0.22"',
-    '41: "10.20.0.300" is not an IPv4 address: the reservation has none',
-    '43: "dhcp-mac=set:bench,52:54:00:99:*:*:*" is not taken',
-    '44: conf-file "/etc/dnsmasq.more.conf" is not read: import that file on its own',
-    '45: dhcp-hostsfile "/etc/dnsmasq.hosts" is not read: import that file on its own',
+    '13: note: the range "dhcp-range=192.168.50.10,192.168.50.20" names no netmask: 192.168.50.0/24 is assumed',
+    '14: note: the range 10.30.0.0 is not taken: it is for proxy DHCP, and another server gives the addresses',
+    '15: note: the IPv6 range "dhcp-range=fd00:20::100,fd00:20::1ff,64,12h" is not taken',
+    '20: note: ntpServers (42) "10.20.0.4" of all subnets is not taken',
+    '22: note: bootFileName (67) "grubx64.efi" is not taken: it hangs on the tag "efi" that no dhcp-range and no dhcp-host here sets',
+    '23: note: the option "dhcp-option=vendor:PXEClient,6,2b" is not taken: options inside of others, or by vendor, are not read',
+    '25: note: bootFileName (67) "undionly.kpxe" of all subnets is not taken',
+    '29: error: 52:54:00:20:00:92 is not taken: 10.20.0.12 can be kept for one client only, here 52:54:00:20:00:12',
+    '33: note: the IPv6 address "[fd00:20::16]" is not taken',
+    '36: error: "tag:known" is not taken: the line counts for every request of its client',
+    '37: error: 52:54:00:20:00:20 is to be ignored by the server: that is not taken, it is answered',
+    '38: error: "52:54:00:20:00:*" is not taken: it stands for several MAC addresses',
+    '38: error: "dhcp-host=52:54:00:20:00:*,ignore" is to be ignored by the server: that is not taken, it is answered',
+    '39: error: "06-00:20:e0:3b:13:af" is not taken: it is no Ethernet address',
+    '39: error: the line has no MAC or client id that can be taken: "dhcp-host=06-00:20:e0:3b:13:af,10.20.0.21"',
+    '40: error: the line has no MAC or client id that can be taken: "dhcp-host=printer,10.20.0.22"',
+    '41: error: "10.20.0.300" is not an IPv4 address: the reservation has none',
+    '43: note: "dhcp-mac=set:bench,52:54:00:99:*:*:*" is not taken',
+    '44: note: conf-file "/etc/dnsmasq.more.conf" is not read: import that file on its own',
+    '45: note: dhcp-hostsfile "/etc/dnsmasq.hosts" is not read: import that file on its own',
   ]);
 });
 
@@ -99,7 +99,7 @@ test('a netmask with a hole, or one that does not hold both ends, leaves the ran
     const imported = read('dnsmasq', `dhcp-range=10.0.0.10,10.0.0.200,${mask}`);
     assert.deepEqual(imported.subnets, []);
     assert.deepEqual(problemsOf(imported), [
-      `1: the range "dhcp-range=10.0.0.10,10.0.0.200,${mask}" is not taken: "${mask}" is no netmask that holds both ends`,
+      `1: error of subnets: the range "dhcp-range=10.0.0.10,10.0.0.200,${mask}" is not taken: "${mask}" is no netmask that holds both ends`,
     ]);
   }
 });
@@ -123,7 +123,7 @@ dhcp-option=lan,option:domain-name,"lan.example.net"`,
 test('0.0.0.0 as a value is the old server, whose address is not told', () => {
   const imported = read('dnsmasq', 'dhcp-option=option:router,0.0.0.0');
   assert.deepEqual(problemsOf(imported), [
-    '1: the option "dhcp-option=option:router,0.0.0.0" is not taken: 0.0.0.0 means the address of the old server, which the file does not tell',
+    '1: error of subnets: the option "dhcp-option=option:router,0.0.0.0" is not taken: 0.0.0.0 means the address of the old server, which the file does not tell',
   ]);
 });
 
@@ -131,7 +131,7 @@ test('quotes take the meaning from commas, colons, hashes and blanks, and keep t
   const imported = read('dnsmasq', 'dhcp-host=52:54:00:00:00:01,"a b,c:d # e\\"f",10.0.0.5 # a comment');
   assert.deepEqual(reservationsOf(imported), ['1 52:54:00:00:00:01 10.0.0.5 "a b,c:d # e\\"f"']);
   assert.deepEqual(problemsOf(read('dnsmasq', 'dhcp-host=52:54:00:00:00:01,"a\ndhcp-authoritative')), [
-    '1: a quote is never closed, and the line not read: "dhcp-host=52:54:00:00:00:01,"a"',
+    '1: error: a quote is never closed, and the line not read: "dhcp-host=52:54:00:00:00:01,"a"',
   ]);
 });
 
@@ -139,12 +139,12 @@ test('a second name and a second address of one line are named', () => {
   const imported = read('dnsmasq', 'dhcp-host=52:54:00:00:00:01,a,10.0.0.5,b,10.0.0.6');
   assert.deepEqual(reservationsOf(imported), ['1 52:54:00:00:00:01 10.0.0.5 "a"']);
   assert.deepEqual(problemsOf(imported), [
-    '1: the name "b" is not taken: the line has "a" already',
-    '1: 10.0.0.6 is not taken: the line has 10.0.0.5 already',
+    '1: error: the name "b" is not taken: the line has "a" already',
+    '1: error: 10.0.0.6 is not taken: the line has 10.0.0.5 already',
   ]);
 });
 
-test('how the server runs is no problem, and what hangs on requests is', () => {
+test('how the server runs is no problem, and what hangs on requests is a note', () => {
   const silent = [
     'port=0',
     'server=1.1.1.1',
@@ -154,13 +154,14 @@ test('how the server runs is no problem, and what hangs on requests is', () => {
     'no-resolv',
   ];
   assert.deepEqual(read('dnsmasq', silent.join('\n')).problems, []);
-  const spoken = [
-    'dhcp-ignore=tag:!known',
-    'dhcp-match=set:efi,option:client-arch,7',
-    'pxe-service=x86PC,"Boot",pxelinux',
-    'read-ethers',
-  ];
-  assert.equal(read('dnsmasq', spoken.join('\n')).problems.length, spoken.length);
+  const spoken = ['dhcp-match=set:efi,option:client-arch,7', 'pxe-service=x86PC,"Boot",pxelinux', 'read-ethers'];
+  assert.deepEqual(
+    read('dnsmasq', spoken.join('\n')).problems.map(({ severity }) => severity),
+    spoken.map(() => 'note'),
+  );
+  assert.deepEqual(problemsOf(read('dnsmasq', 'dhcp-ignore=tag:!known')), [
+    '1: error of subnets: "dhcp-ignore=tag:!known" is not taken: every client is answered',
+  ]);
 });
 
 test('ranges of one network with different lease times have that of the first', () => {
@@ -168,8 +169,8 @@ test('ranges of one network with different lease times have that of the first', 
   const imported = read('dnsmasq', `${range},1h\n${range},2h\n${range},1h\n${range}`);
   assert.equal(imported.subnets[0]?.leaseSeconds, 3600);
   assert.deepEqual(problemsOf(imported), [
-    '2: the lease time 7200 of this range is not taken: 10.0.0.0/24 has 3600 already',
-    '4: the lease time that is not told of this range is not taken: 10.0.0.0/24 has 3600 already',
+    '2: note: the lease time 7200 of this range is not taken: 10.0.0.0/24 has 3600 already',
+    '4: note: the lease time that is not told of this range is not taken: 10.0.0.0/24 has 3600 already',
   ]);
 });
 
@@ -180,9 +181,9 @@ test('an option can be a lease time, a number, or unknown', () => {
   );
   assert.equal(imported.subnets[0]?.leaseSeconds, 7200);
   assert.deepEqual(problemsOf(imported), [
-    '3: the option "dhcp-option=option:moon,1" is not taken: "moon" is the name of no option that we know',
-    '4: the option "dhcp-option=255,1" is not taken: 255 is the code of no option',
-    '5: the option "dhcp-option=option6:dns-server,::" is not taken: it is for IPv6',
+    '3: note: the option "dhcp-option=option:moon,1" is not taken: "moon" is the name of no option that we know',
+    '4: error: the option "dhcp-option=255,1" is not taken: 255 is the code of no option',
+    '5: note: the option "dhcp-option=option6:dns-server,::" is not taken: it is for IPv6',
   ]);
 });
 
@@ -192,7 +193,7 @@ test('a client id has 1 to 255 bytes', () => {
   for (const id of ['', 'x'.repeat(256), '01:0g'])
     assert.match(
       problemsOf(withId(id))[0] ?? '',
-      /^1: the client id ".*" is not taken: it has not 1 to 255 bytes$/,
+      /^1: error: the client id ".*" is not taken: it has not 1 to 255 bytes$/,
       id,
     );
 });
@@ -207,7 +208,7 @@ test('a domain for one network goes to that one, and a domain for anything else 
     ['a.example.net', ''],
   );
   assert.deepEqual(problemsOf(imported), [
-    '2: the domain "domain=b.example.net,10.1.0.1,10.1.0.9" is not taken: only a network like 10.77.0.0/24 can follow it',
+    '2: error of subnets: the domain "domain=b.example.net,10.1.0.1,10.1.0.9" is not taken: only a network like 10.77.0.0/24 can follow it',
   ]);
 });
 
@@ -218,10 +219,39 @@ test('a range that has not two addresses is left out, and one for a tag is taken
   );
   assert.deepEqual(subnetsOf(imported), ['4 10.0.0.0/24 10.0.0.10-10.0.0.20 - - - - -']);
   assert.deepEqual(problemsOf(imported), [
-    '1: the range is not taken: it has not two IPv4 addresses: "dhcp-range=10.0.0.10"',
-    '2: the range is not taken: it has not two IPv4 addresses: "dhcp-range=lan"',
-    '3: the range is not taken: it has not two IPv4 addresses: "dhcp-range=10.0.0.10,10.0.0.x"',
-    '4: that the range counts only for requests with the tag "pxe" is not taken',
-    '4: "soon" of the range 10.0.0.10 is not taken: it is no lease time',
+    '1: error of subnets: the range is not taken: it has not two IPv4 addresses: "dhcp-range=10.0.0.10"',
+    '2: error of subnets: the range is not taken: it has not two IPv4 addresses: "dhcp-range=lan"',
+    '3: error of subnets: the range is not taken: it has not two IPv4 addresses: "dhcp-range=10.0.0.10,10.0.0.x"',
+    '4: error of subnets: "tag:pxe" is not taken: the range is open to every client',
+    '4: error of subnets: "soon" of the range 10.0.0.10 is not taken: it is no lease time',
+  ]);
+});
+
+test('an option that cannot be read is an error where a dhcp-host has its tag: that client goes without it', () => {
+  const imported = read(
+    'dnsmasq',
+    `dhcp-range=set:lan,10.0.0.10,10.0.0.20,255.255.255.0
+dhcp-host=52:54:00:00:00:01,set:pxe,set:lab,10.0.0.5
+dhcp-option=tag:pxe,option:moon,1
+dhcp-option=tag:pxe,tag:lab,encap:175,190,x
+dhcp-option=tag:pxe,option:router,0.0.0.0
+dhcp-option=tag:lan,option:router,0.0.0.0
+dhcp-option=tag:lan,option:ntp-server,0.0.0.0
+dhcp-option=tag:pxe,option6:dns-server,[::]
+dhcp-option=tag:pxe
+dhcp-boot=tag:pxe,pxelinux.0,,boot.example.net`,
+  );
+  const told = imported.problems.map(
+    ({ line, severity, ofSubnets }) => `${line} ${severity}${ofSubnets ? ' of subnets' : ''}`,
+  );
+  assert.deepEqual(told, [
+    '3 error',
+    '4 error',
+    '5 error',
+    '6 error of subnets',
+    '7 note',
+    '8 note',
+    '9 error',
+    '10 note',
   ]);
 });

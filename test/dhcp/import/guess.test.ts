@@ -39,4 +39,5 @@ test('a dhcpd.conf that begins with a host, and one that begins with options, ar
   assert.equal(guessImportFormat('x', '# mac,address\nhost a {\n}'), 'isc');
   assert.equal(guessImportFormat('x', 'option domain-name "example.net";'), 'isc');
   assert.equal(guessImportFormat('x', 'subnet 10.0.0.0 netmask 255.0.0.0\n{\n}'), 'isc');
+  assert.equal(guessImportFormat('x', 'lease 10.0.0.5 { ends never; }'), 'isc-leases');
 });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { checkImport, guessImportFormat, importFormats } from '../../../src/dhcp/import/index.ts';
+import { guessImportFormat, importFormats, leaseChecker, reservationChecker } from '../../../src/dhcp/import/index.ts';
 import { parseCidr } from '../../../src/wire/address.ts';
 import { fixture, read } from './read.ts';
 
-const present = { subnets: [{ name: 'all', cidr: parseCidr('10.0.0.0/8') }], reservations: [], leases: [] };
+const present = [{ name: 'all', cidr: parseCidr('10.0.0.0/8') }];
 const files = [
   'reservations.csv',
   'dnsmasq.conf',
@@ -24,8 +24,14 @@ function readAsAll(text: string): void {
   guessImportFormat('x', text);
   for (const format of importFormats) {
     const imported = read(format, text);
-    checkImport(imported, present);
-    for (const { line } of [...imported.problems, ...imported.reservations, ...imported.leases, ...imported.subnets])
+    const verdicts = imported.reservations.map(reservationChecker(imported.subnets, present).judge);
+    const lost = imported.leases.map(leaseChecker(imported.subnets, present, () => imported.reservations[0]));
+    const problems = [
+      ...imported.problems,
+      ...verdicts.flatMap((one) => one.problems),
+      ...lost.flatMap((one) => one ?? []),
+    ];
+    for (const { line } of [...problems, ...imported.reservations, ...imported.leases, ...imported.subnets])
       assert.ok(line >= 1 && line <= lines, `${format}: line ${line} of ${lines}`);
     for (const one of imported.reservations)
       assert.ok(

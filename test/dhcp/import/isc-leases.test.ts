@@ -36,16 +36,18 @@ lease 10.0.0.5 { ends 2 2029/13/02 03:04:05; hardware ethernet 52:54:00:00:00:01
 lease 10.0.0.6 { ends never; hardware token-ring 52:54:00:00:00:01; uid "\\001\\002"; }
 lease 10.0.0.7 { abandoned; ends never; }
 ia-na "x" { }
-lease 10.0.0.8 { hardware ethernet 52:54:00:00:00:01; }`;
+lease 10.0.0.8 { hardware ethernet 52:54:00:00:00:01; }
+leese 10.0.0.9 { ends never; }`;
   const wrong = read('isc-leases', text);
   assert.deepEqual(leasesOf(wrong), ['3 10.0.0.6 - 0102 - bound never', '4 10.0.0.7 - - - declined never']);
   assert.deepEqual(problemsOf(wrong), [
-    '1: lease "10.0.0.500": it is not taken: that is no IPv4 address',
-    '2: lease "10.0.0.5": "ends 2 2029/13/02 03:04:05" is no date',
-    '2: lease "10.0.0.5": it is not taken: it does not say when it ends',
-    '3: lease "10.0.0.6": "hardware token-ring 52:54:00:00:00:01" is not taken: it is no Ethernet address',
-    '5: "ia-na x" is not taken',
-    '6: lease "10.0.0.8": it is not taken: it does not say when it ends',
+    '1: error: lease "10.0.0.500": it is not taken: that is no IPv4 address',
+    '2: error: lease "10.0.0.5": "ends 2 2029/13/02 03:04:05" is no date',
+    '2: error: lease "10.0.0.5": it is not taken: it does not say when it ends',
+    '3: note: lease "10.0.0.6": "hardware token-ring 52:54:00:00:00:01" is not taken: it is no Ethernet address',
+    '5: note: "ia-na x" is not taken: it is for IPv6',
+    '6: error: lease "10.0.0.8": it is not taken: it does not say when it ends',
+    '7: error: "leese 10.0.0.9" is not taken: it is no entry that we know',
   ]);
 });
 

@@ -71,7 +71,7 @@ test('a mistake is named with its line and ends the reading', () => {
 test('a name that stands twice is named, and the last one counts', () => {
   const { value, problems } = readJson('{ "a": 1,\n"a": 2 }');
   assert.deepEqual(plain(value), { a: 2 });
-  assert.deepEqual(problems, [{ line: 2, text: '"a" stands twice: the first one is not taken' }]);
+  assert.deepEqual(problems, [{ line: 2, severity: 'error', text: '"a" stands twice: the first one is not taken' }]);
 });
 
 test('a hundred thousand brackets are a problem and no end of the stack', () => {

@@ -55,12 +55,12 @@ test('a line that is no lease is named with its value', () => {
     ['10.0.0.5', '10.0.0.6'],
   );
   assert.deepEqual(problemsOf(imported), [
-    '2: "10.0.0.500" is not an IPv4 address',
-    '3: lease 10.0.0.5: valid_lifetime "x" is no number of seconds',
-    '4: lease 10.0.0.5: expire "" is no number of seconds',
-    '5: lease 10.0.0.5: "9" is no state of a lease that we know',
-    '6: lease 10.0.0.5: hwaddr "52:54:00:00:00:01:02:03" is not an Ethernet address and is not taken',
-    '7: lease 10.0.0.6: client_id "zz" is not hexadecimal and is not taken',
-    '8: the line has 13 fields, the header 11: "10.0.0.7,52:54:00:00:00:01,,600,1893456000,1,0,0,a,0,,,"',
+    '2: error: "10.0.0.500" is not an IPv4 address',
+    '3: error: lease 10.0.0.5: valid_lifetime "x" is no number of seconds',
+    '4: error: lease 10.0.0.5: expire "" is no number of seconds',
+    '5: error: lease 10.0.0.5: "9" is no state of a lease that we know',
+    '6: note: lease 10.0.0.5: hwaddr "52:54:00:00:00:01:02:03" is not an Ethernet address and is not taken',
+    '7: note: lease 10.0.0.6: client_id "zz" is not hexadecimal and is not taken',
+    '8: error: the line has 13 fields, the header 11: "10.0.0.7,52:54:00:00:00:01,,600,1893456000,1,0,0,a,0,,,"',
   ]);
 });

@@ -18,9 +18,11 @@ export function read(format: ImportFormat, text: string): Imported {
   return importDhcp(format, text, NOW);
 }
 
-/** Problems as `LINE: TEXT`. */
+/** Problems as `LINE: SEVERITY: TEXT`; `error of subnets` is one for who wants the subnets of the file only. */
 export function problemsOf(imported: Pick<Imported, 'problems'>): string[] {
-  return imported.problems.map(({ line, text }) => `${line}: ${text}`);
+  return imported.problems.map(
+    ({ line, severity, ofSubnets, text }) => `${line}: ${severity}${ofSubnets ? ' of subnets' : ''}: ${text}`,
+  );
 }
 
 /** Reservations one a line, `LINE CLIENT ADDRESS NAME OPTION=TEXT ..`, a hyphen for what is not there. */
