@@ -33,7 +33,7 @@ import { openProbeSockets, type ProbeSockets } from './probe-sockets.ts';
 import { lockFile, openServedSockets, type ServedSockets, SocketError } from './sockets.ts';
 import { openDb } from './store/db.ts';
 import type { Network } from './store/network.ts';
-import { openSecrets } from './store/secrets.ts';
+import { KEY_VARIABLE, openSecrets } from './store/secrets.ts';
 import { openTokens } from './store/tokens.ts';
 import { cidrToText } from './wire/address.ts';
 
@@ -70,7 +70,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
   const probes = sockets.map((one) => openProbes(one, config, log));
 
   const db = openDb(config.data, { logBytes: LOG_BYTES });
-  const secrets = openSecrets(config.data);
+  const secrets = openSecrets(config.data, process.env[KEY_VARIABLE]);
   const tokens = openTokens(db);
   const isFirstStart = tokens.isEmpty();
   const adminToken = isFirstStart ? tokens.issue('admin', clock()) : undefined;
@@ -112,7 +112,9 @@ export async function startAppliance(config: Config, log: (line: string) => void
     loadersFolder: config.loaders,
     hasSecurityMirror: securityArchive !== undefined,
   });
-  const { network, leases, jobs, events, runner, files, door, dhcp } = parts;
+  const { network, leases, bmcs, jobs, events, supervisor, runner, files, door, dhcp } = parts;
+  const resealed = bmcs.reseal();
+  if (resealed > 0) log(`${resealed} passwords were sealed anew with the newest key`);
   for (const served of config.subnets) network.putSubnet(subnetToServe(served, config, network));
 
   const routes: HttpRoute[] = [{ prefix: '/run/', handle: door.handle }];
@@ -154,6 +156,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
     dhcp.serve(one, arrivals[index] as Arrival, found && createProber({ sockets: found, clock }));
     return found ? [createWatch({ sockets: found, own, clock, tell: tellForeign })] : [];
   });
+  supervisor.start();
   runner.wake();
   const houseTimer = setInterval(() => jobs.dropExpiredRuns(clock()), HOUSEKEEPING_MS);
   events.emit({
@@ -212,6 +215,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
       shelf.close();
       clearInterval(houseTimer);
       runner.stop();
+      await supervisor.close();
       door.stop();
       for (const { http, tftp } of fileServers) {
         tftp.close();

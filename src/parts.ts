@@ -1,3 +1,4 @@
+import { createSupervisor, type SupervisorOptions } from './bmc/supervisor.ts';
 import { createBootFiles } from './boot/open.ts';
 import type { Shelf } from './boot/shelf.ts';
 import { createDhcpServer } from './dhcp/server.ts';
@@ -5,6 +6,7 @@ import { createEvents } from './events.ts';
 import { createExplain } from './explain.ts';
 import type { Clock } from './model/time.ts';
 import type { Arrival } from './model/view.ts';
+import { openBmcs } from './store/bmcs.ts';
 import type { Db } from './store/db.ts';
 import { openHistory } from './store/history.ts';
 import { openJobs } from './store/jobs.ts';
@@ -12,6 +14,7 @@ import { openLeases } from './store/leases.ts';
 import { openMachines } from './store/machines.ts';
 import { openNetwork } from './store/network.ts';
 import { openOptionSettings } from './store/options.ts';
+import { openOrders } from './store/orders.ts';
 import type { Secrets } from './store/secrets.ts';
 import { createDiscovery } from './workflow/discovery.ts';
 import { createDoor } from './workflow/door.ts';
@@ -31,6 +34,8 @@ export type Given = {
   arrivals: readonly Arrival[];
   loadersFolder: string;
   hasSecurityMirror: boolean;
+  /** How BMCs are treated, where it is not as usual. */
+  power?: Partial<Pick<SupervisorOptions, 'settings' | 'clock' | 'steady' | 'sleep'>>;
 };
 
 export type Parts = ReturnType<typeof joinParts>;
@@ -47,9 +52,12 @@ export function joinParts({
   arrivals,
   loadersFolder,
   hasSecurityMirror,
+  power,
 }: Given) {
   const leases = openLeases(db);
-  const machines = openMachines(db, secrets, leases.addressOf);
+  const machines = openMachines(db, leases.addressOf);
+  const bmcs = openBmcs(db, secrets, machines);
+  const orders = openOrders(db);
   const network = openNetwork(db);
   const jobs = openJobs(db);
   const history = openHistory(db, machines);
@@ -59,9 +67,17 @@ export function joinParts({
     optionSettings.reload();
   });
   const events = createEvents(db, history, clock);
-  const kept = { machines, network, leases, optionSettings, jobs, events, settings, clock };
+  const kept = { machines, bmcs, orders, network, leases, optionSettings, jobs, events, settings, clock };
 
-  const runner = createRunner({ machines, jobs, events, clock, acceptAutomatically: settings.acceptAutomatically });
+  const supervisor = createSupervisor({ machines, bmcs, orders, events, clock, steady, ...power });
+  const runner = createRunner({
+    machines,
+    jobs,
+    supervisor,
+    events,
+    clock,
+    acceptAutomatically: settings.acceptAutomatically,
+  });
   const workflow = (name: string) => library().workflow(name);
   const discovery = createDiscovery({ machines, events, runner, clock, settings, workflow });
   const steps = { failJob: runner.fail, recordMachine: discovery.record };
@@ -76,5 +92,5 @@ export function joinParts({
     bootenv: (name) => library().offered(name),
   });
   const explain = createExplain({ ...kept, look: dhcp.look, library, files, arrivals, loadersFolder });
-  return { ...kept, history, library, runner, discovery, files, door, dhcp, explain, arrivals };
+  return { ...kept, secrets, history, library, supervisor, runner, discovery, files, door, dhcp, explain, arrivals };
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import koffi from 'koffi';
 import { createApi } from '../src/api/server.ts';
 import type { BatchDatagram, BatchUdp } from '../src/batch-udp.ts';
@@ -21,6 +22,7 @@ import type { Arrival } from '../src/model/view.ts';
 import type { Job } from '../src/model/workflow.ts';
 import { joinParts } from '../src/parts.ts';
 import { openAssets } from '../src/store/assets.ts';
+import type { NewLink } from '../src/store/bmcs.ts';
 import { loadContent } from '../src/store/content.ts';
 import { openDb } from '../src/store/db.ts';
 import type { SyncFile } from '../src/store/flush.ts';
@@ -55,6 +57,20 @@ const syncAtOnce: SyncFile = (_fd, done) => {
   done(null);
 };
 
+/** BMCs are given all the time they need, and none of it passes: what is waited for has passed at once. */
+function powerAtOnce() {
+  let now = Date.UTC(2026, 0, 1, 12);
+  return {
+    clock: () => now as Instant,
+    steady: () => now,
+    sleep: async (ms: number, signal?: AbortSignal) => {
+      await nextTurn(undefined, signal ? { signal } : {});
+      now += ms;
+    },
+    settings: { spacingMs: 0, polls: false },
+  };
+}
+
 /** The parts of an appliance as main.ts joins them, without its sockets, in a folder of its own and with a clock that tests move. */
 export async function startHarness(options: Options = {}) {
   const folder = options.folder ?? mkdtempSync(join(PLACE, 'firstlight-'));
@@ -80,8 +96,9 @@ export async function startHarness(options: Options = {}) {
     arrivals: [ARRIVAL],
     loadersFolder,
     hasSecurityMirror: true,
+    power: powerAtOnce(),
   });
-  const { machines, network, events, runner, files, door, dhcp } = parts;
+  const { machines, bmcs, network, events, supervisor, runner, files, door, dhcp } = parts;
   const told: Event[] = [];
   events.listen((event) => void told.push(event));
   const subnet = network.putSubnet({
@@ -117,6 +134,11 @@ export async function startHarness(options: Options = {}) {
     shelf,
     assets,
     loadersFolder,
+    /** An IPMI BMC of this host, or another one. */
+    setBmc: (id: number, link: Partial<NewLink> = {}): void =>
+      bmcs.put(id, [
+        { driver: 'ipmi', address: '127.0.0.1', port: 623, user: 'admin', password: 's3cret', settings: {}, ...link },
+      ]),
     /** Let time pass. */
     pass: (ms: number): void => {
       time.now = (time.now + ms) as Instant;
@@ -218,6 +240,7 @@ export async function startHarness(options: Options = {}) {
     /** Stop everything; the folder stays when it is to be opened again. */
     async close(keep: 'keep' | 'remove' = 'remove'): Promise<void> {
       runner.stop();
+      await supervisor.close();
       dhcp.close();
       for (const close of closers.reverse()) await close();
       db.close();

@@ -1,33 +1,23 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Type } from 'typebox';
-import { BmcError } from '../bmc/driver.ts';
-import { verifyPower } from '../bmc/verify.ts';
 import { AppError } from '../model/errors.ts';
 import { isMachineName, type Machine, PXE_STYLES, type PxeStyle } from '../model/machine.ts';
 import { checkParam, unknownParams } from '../model/params.ts';
 import { currentStage, type Job } from '../model/workflow.ts';
 import { parseMac } from '../wire/address.ts';
 import { planJob } from '../workflow/plan.ts';
+import { BmcChain, readChain } from './bmc.ts';
 import { PROFILE_NAME } from './dhcp-options.ts';
+import { powerFacts, powerWord } from './power.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 const strict = { additionalProperties: false };
 const Params = Type.Record(Type.String(), Type.Unknown());
-const Bmc = Type.Object(
-  {
-    driver: Type.Optional(Type.Literal('ipmi')),
-    address: Type.String({ minLength: 1, maxLength: 253 }),
-    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
-    user: Type.String({ maxLength: 16 }),
-    password: Type.String({ maxLength: 20 }),
-  },
-  strict,
-);
 const NewMachine = Type.Object(
   {
     name: Type.Optional(Type.String()),
     macs: Type.Array(Type.String(), { minItems: 1 }),
-    bmc: Type.Optional(Bmc),
+    bmc: Type.Optional(BmcChain),
     accepted: Type.Optional(Type.Boolean()),
     params: Type.Optional(Params),
   },
@@ -65,42 +55,35 @@ const Reimage = Type.Object(
   },
   strict,
 );
-const Power = Type.Object(
-  {
-    action: Type.Union([
-      Type.Literal('on'),
-      Type.Literal('off'),
-      Type.Literal('cycle'),
-      Type.Literal('reset'),
-      Type.Literal('soft'),
-    ]),
-  },
-  strict,
-);
 const ByName = Type.Object({ name: Type.String() });
-const VERIFY_MS = 60_000;
 
 export function addMachineRoutes(app: Api, options: ApiOptions): void {
-  const { machines, jobs, events, runner, discovery, library, clock } = options;
+  const { machines, bmcs, supervisor, jobs, events, runner, discovery, library, clock } = options;
   const named = (name: string): Machine => machines.named(name);
 
   /** A machine as the API shows it, with its job. */
   function show(machine: Machine) {
     const job = jobs.runningOf(machine.id);
-    return { ...machine, params: withoutSecrets(machine.params), ...(job ? { job: showJob(job) } : {}) };
+    return {
+      ...machine,
+      params: withoutSecrets(machine.params),
+      power: { word: powerWord(supervisor, machine.id), ...powerFacts(supervisor, machine.id) },
+      ...(job ? { job: showJob(job) } : {}),
+    };
   }
 
   app.get('/api/v1/machines', () => machines.all().map(show));
 
-  app.post('/api/v1/machines', { schema: { body: NewMachine } }, (request, reply) => {
+  app.post('/api/v1/machines', { schema: { body: NewMachine } }, async (request, reply) => {
     const { body } = request;
     if (body.name !== undefined && !isMachineName(body.name))
       throw new AppError('bad-request', `${JSON.stringify(body.name)} is not a host name`);
     if (body.params) checkMachineParams(body.params);
     const macs = body.macs.map(parseMac);
+    const chain = body.bmc && (await readChain(body.bmc));
     const machine = events.settle(() => {
       const created = machines.create({ macs, name: body.name, state: body.accepted ? 'ready' : 'new' }, clock());
-      if (body.bmc) machines.setBmc(created.id, { driver: 'ipmi', port: 623, ...body.bmc });
+      if (chain) bmcs.put(created.id, chain);
       if (body.params) machines.setParams(created.id, body.params);
       events.emit({
         kind: 'machine.created',
@@ -156,17 +139,6 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
     refuseLocked(machine);
     machines.remove(machine.id);
     return reply.code(204).send();
-  });
-
-  app.put('/api/v1/machines/:name/bmc', { schema: { params: ByName, body: Bmc } }, (request) => {
-    const machine = named(request.params.name);
-    machines.setBmc(machine.id, { driver: 'ipmi', port: 623, ...request.body });
-    events.emit({
-      kind: 'machine.changed',
-      text: `BMC ${request.body.address} set by ${request.operator}`,
-      machineId: machine.id,
-    });
-    return show(machines.byId(machine.id) as Machine);
   });
 
   app.post('/api/v1/machines/:name/accept', { schema: { params: ByName } }, (request) => {
@@ -264,48 +236,6 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
     return showJob(jobs.byId(job.id) as Job);
   });
 
-  app.get('/api/v1/machines/:name/power', { schema: { params: ByName } }, async (request) => {
-    const machine = named(request.params.name);
-    const bmc = runner.openMachineBmc(machine.id);
-    try {
-      return { power: await bmc.powerState() };
-    } catch (error) {
-      throw bmcFailure(error);
-    } finally {
-      await bmc.close();
-    }
-  });
-
-  app.post('/api/v1/machines/:name/power', { schema: { params: ByName, body: Power } }, async (request) => {
-    const machine = named(request.params.name);
-    const { action } = request.body;
-    if (action !== 'on') refuseLocked(machine);
-    const bmc = runner.openMachineBmc(machine.id);
-    try {
-      await bmc.setPower(action);
-      const wanted = action === 'off' ? 'off' : 'on';
-      // a soft-off is the operating system's to follow, in its own time
-      const verdict =
-        action === 'soft' ? { reached: true as const } : await verifyPower(bmc, wanted, { withinMs: VERIFY_MS, clock });
-      if (!verdict.reached) throw new AppError('bmc-failed', verdict.because);
-      events.emit({
-        kind: 'power.command',
-        text: `power ${action}, asked by ${request.operator}`,
-        machineId: machine.id,
-      });
-      return { power: action === 'soft' ? await bmc.powerState() : wanted };
-    } catch (error) {
-      events.emit({
-        kind: 'power.failed',
-        text: `power ${action} failed: ${(error as Error).message}`,
-        machineId: machine.id,
-      });
-      throw bmcFailure(error);
-    } finally {
-      await bmc.close();
-    }
-  });
-
   app.get('/api/v1/jobs', () => jobs.recent(200).map(showJob));
   app.get('/api/v1/jobs/:id', { schema: { params: Type.Object({ id: Type.Integer() }) } }, (request) => {
     const job = jobs.byId(request.params.id);
@@ -354,10 +284,6 @@ function refuseLocked(machine: Machine): void {
       `${machine.name} is locked`,
       `unlock it with: firstlight unlock ${machine.name}`,
     );
-}
-
-function bmcFailure(error: unknown): unknown {
-  return error instanceof BmcError ? new AppError('bmc-failed', error.text) : error;
 }
 
 /** RFC 7396: null takes a value away. */

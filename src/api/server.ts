@@ -1,5 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { Supervisor } from '../bmc/supervisor.ts';
 import type { Library } from '../boot/library.ts';
 import type { OptionLevels } from '../dhcp/options.ts';
 import type { DhcpCounts } from '../dhcp/server.ts';
@@ -9,25 +10,34 @@ import type { Explain } from '../explain.ts';
 import { AppError } from '../model/errors.ts';
 import type { Clock } from '../model/time.ts';
 import type { Arrival } from '../model/view.ts';
+import type { Bmcs } from '../store/bmcs.ts';
 import type { History } from '../store/history.ts';
 import type { Jobs } from '../store/jobs.ts';
 import type { Leases } from '../store/leases.ts';
 import type { Machines } from '../store/machines.ts';
 import type { Network } from '../store/network.ts';
 import type { OptionSettings } from '../store/options.ts';
+import type { Orders } from '../store/orders.ts';
+import type { Secrets } from '../store/secrets.ts';
 import type { Tokens } from '../store/tokens.ts';
 import type { Cidr } from '../wire/address.ts';
 import { WireError } from '../wire/bytes.ts';
 import type { Discovery } from '../workflow/discovery.ts';
 import type { Runner } from '../workflow/runner.ts';
+import { addBmcRoutes } from './bmc.ts';
 import { addContentRoutes } from './content.ts';
 import { addEventRoutes } from './events.ts';
 import { addMachineRoutes } from './machines.ts';
 import { addNetworkRoutes } from './network.ts';
 import { addPage } from './page.ts';
+import { addPowerRoutes } from './power.ts';
 
 export type ApiOptions = {
   machines: Machines;
+  bmcs: Bmcs;
+  orders: Orders;
+  supervisor: Supervisor;
+  secrets: Secrets;
   network: Network;
   leases: Leases;
   optionSettings: OptionSettings;
@@ -109,6 +119,8 @@ export async function createApi(options: ApiOptions): Promise<{
   );
 
   addMachineRoutes(app, options);
+  addPowerRoutes(app, options);
+  addBmcRoutes(app, options);
   addNetworkRoutes(app, options);
   addContentRoutes(app, options);
   addEventRoutes(app, options);

@@ -1,8 +1,8 @@
+import type { BootDevice, BootWish, DriverName, PowerAction, PowerState } from '../model/bmc.ts';
 import type { FirmwareMode } from '../model/machine.ts';
 import type { Instant } from '../model/time.ts';
 
-/** Every way to power a machine. `ipmitool` is the fallback where our own IPMI is not understood; `manual` asks a person. */
-export type DriverName = 'redfish' | 'ipmi' | 'ipmitool' | 'wol' | 'webhook' | 'exec' | 'manual';
+export type { BootDevice, BootWish, DriverName, PowerAction, PowerState };
 
 /**
  * Where a machine's BMC is and how to log in to it. `driver` picks the file that speaks its protocol; `settings` are that
@@ -17,17 +17,6 @@ export type BmcTarget = {
   password: string;
   settings?: Readonly<Record<string, string>>;
 };
-
-export type PowerState = 'on' | 'off';
-
-/** `soft` asks the operating system to shut down; the others do not ask. */
-export type PowerAction = 'on' | 'off' | 'cycle' | 'reset' | 'soft';
-
-/** `network` is PXE, `http` UEFI HTTP boot, `setup` the firmware's own menus. */
-export type BootDevice = 'network' | 'http' | 'disk' | 'cd' | 'setup';
-
-/** What the next boot is to be, and only that one unless it is persistent. `httpUri`: what `http` loads, where a BMC can be told. */
-export type BootWish = { device: BootDevice; firmware: FirmwareMode; isPersistent: boolean; httpUri?: string };
 
 /** What a BMC says that the next boot will be. `none`: what the firmware is set to; `other`: something that we have no word for. */
 export type BootSetting = { device: BootDevice | 'none' | 'other'; firmware?: FirmwareMode; isPersistent: boolean };
@@ -130,7 +119,8 @@ export class BmcError extends Error {
     what: string,
     next: string = NEXT[kind],
   ) {
-    const text = `BMC ${target.address} port ${target.port} ${what}. ${next}.`;
+    const who = target.address === '' ? 'The driver' : `BMC ${target.address} port ${target.port}`;
+    const text = `${who} ${what}. ${next}.`;
     super(text);
     this.kind = kind;
     this.text = text;

@@ -9,7 +9,7 @@ import {
   setBootOption,
 } from '../wire/ipmi-boot.ts';
 import { BmcError, type BootDevice, type BootSetting, type BootWish } from './driver.ts';
-import { type IpmiPath, refusal, run } from './ipmi-path.ts';
+import { answerTo, type IpmiPath, refusal, run } from './ipmi-path.ts';
 import type { IpmiHabits, QuirkNotes } from './ipmi-quirks.ts';
 
 /** Table 28-14 has no selector for UEFI HTTP boot, and no maker's number for one is known. */
@@ -57,7 +57,10 @@ export function readSetting(flags: BootFlags, habits: IpmiHabits): BootSetting {
   return { device, firmware: flags.isEfi ? 'uefi' : 'bios', isPersistent: flags.isPersistent };
 }
 
-/** Sets what the machine boots next, and gives what was learned of the BMC's habits. `unsupported` for UEFI HTTP boot, and for a persistent wish that a BMC refuses. */
+/**
+ * Sets what the machine boots next, and gives what was learned of the BMC's habits. `unsupported` for UEFI HTTP boot, and
+ * for a persistent wish that a BMC refuses.
+ */
 export async function performSetBoot(
   path: IpmiPath,
   wish: BootWish,
@@ -70,17 +73,11 @@ export async function performSetBoot(
     throw new BmcError('unsupported', path.target, 'cannot be told to boot by HTTP: IPMI has no word for it', next);
   }
   for (const { parameter, data, mayFail } of bootSteps(flags)) {
-    const outcome = await path.ask(setBootOption, { parameter, data });
-    if (!outcome.answered) {
-      throw new BmcError('unreachable', path.target, `${outcome.why} when asked for ${setBootOption.name}`);
-    }
-    const { completion } = outcome.value;
+    const { completion } = await answerTo(path, setBootOption, { parameter, data });
     if (completion === COMPLETION.ok) continue;
-    if (mayFail) {
-      if (parameter === BOOT_OPTION.validBitClearing)
-        notes.add('B1', 'forgets the boot device 60 seconds after it was set');
-      continue;
-    }
+    const isForgotten = parameter === BOOT_OPTION.validBitClearing;
+    if (isForgotten) notes.add('B1', 'forgets the boot device 60 seconds after it was set');
+    if (mayFail) continue;
     // The BMC keeps "set in progress" for whoever comes next unless it is told that we are done.
     await path.ask(setBootOption, { parameter: BOOT_OPTION.setInProgress, data: Buffer.of(0x00) });
     throw refuseBoot(path, wish, completion);

@@ -12,13 +12,14 @@ import {
   type SolPacket,
   type SolSettings,
 } from '../wire/ipmi-sol.ts';
-import { type BmcConsole, BmcError } from './driver.ts';
-import { refusal } from './ipmi-path.ts';
+import type { BmcConsole } from './driver.ts';
+import { answerTo, refusal } from './ipmi-path.ts';
+import type { Patience } from './link.ts';
 import type { Session } from './session.ts';
 
 export type ConsoleOptions = {
-  /** How long a packet's acknowledgement is waited for before it is sent again. */
-  retryMs: number;
+  /** How long a packet's acknowledgement is waited for before it is sent again: from `firstMs` on, doubled up to `lastMs`. */
+  patience: Pick<Patience, 'firstMs' | 'lastMs'>;
   /** Between two signs of life in a console in which nothing is typed. */
   keepAliveMs?: number;
   /** Called once, when nothing more will be sent: logs out and gives up the socket. */
@@ -27,8 +28,8 @@ export type ConsoleOptions = {
 
 const PAYLOAD_IN_USE = 0x80;
 const PAYLOAD_OFF = 0x81;
-/** A packet that was not acknowledged so often will not be. */
-const SENDS = 8;
+/** A packet that was not acknowledged so often will not be: 30 s, for a port shared with the host may be away a while (B12). */
+const SENDS = 12;
 /** A SOL payload's characters when a BMC says nothing that can be true: its accepted count is one byte (15.9). */
 const FEWEST = 1;
 const MOST = 255;
@@ -39,20 +40,18 @@ const MOST = 255;
  */
 export async function openConsole(session: Session, options: ConsoleOptions): Promise<BmcConsole> {
   const settings = await activate(session);
+  session.removeLimit();
   return new SolStream(session, settings, options);
 }
 
 async function activate(session: Session): Promise<SolSettings> {
   const { instance } = SOL_PAYLOAD;
-  let outcome = await session.ask(activateSol, { instance });
-  if (outcome.answered && outcome.value.completion === PAYLOAD_IN_USE) {
-    await session.ask(deactivateSol, { instance });
-    outcome = await session.ask(activateSol, { instance });
+  let answer = await answerTo(session, activateSol, { instance });
+  if (answer.completion === PAYLOAD_IN_USE) {
+    await answerTo(session, deactivateSol, { instance });
+    answer = await answerTo(session, activateSol, { instance });
   }
-  if (!outcome.answered) {
-    throw new BmcError('unreachable', session.target, `${outcome.why} when asked for ${activateSol.name}`);
-  }
-  const { completion, value } = outcome.value;
+  const { completion, value } = answer;
   if (completion === COMPLETION.ok && value) return value;
   const next = completion === PAYLOAD_OFF ? 'Turn on serial over LAN in the BMC, for this user too' : undefined;
   throw refusal(session, activateSol, completion, next);
@@ -85,7 +84,7 @@ class SolStream implements BmcConsole {
     this.ended = new Promise((resolve) => {
       this.#tellEnd = resolve;
     });
-    this.#stopListening = session.listenSol((payload) => this.#receive(decodeSol(payload)));
+    this.#stopListening = session.listenSol((payload, isNew) => this.#receive(decodeSol(payload), isNew));
     this.#stopKeepAlive = session.keepAlive((why) => this.#end(`the BMC ${why}`), options.keepAliveMs);
   }
 
@@ -122,40 +121,46 @@ class SolStream implements BmcConsole {
     void this.#options.release().then(() => this.#tellEnd(why));
   }
 
-  #receive(packet: SolPacket): void {
+  /** What is not new was doubled on its way, or sent again by a BMC that does not count its packets: our answer was lost. */
+  #receive(packet: SolPacket, isNew: boolean): void {
     if (this.#hasEnded) return;
+    if (!isNew) {
+      if (packet.sequence !== 0 && packet.sequence === this.#received.sequence) this.#acknowledge(packet);
+      return;
+    }
     if (packet.acknowledged !== 0) this.#acknowledged(packet);
     if (packet.sequence !== 0) this.#deliver(packet);
     if ((packet.flags & SOL_FROM_BMC.deactivating) !== 0) this.#end('the BMC ended it');
   }
 
   /** 15.9: a packet sent again has the same number, and may have grown at its end. */
-  #deliver({ sequence, data }: SolPacket): void {
+  #deliver(packet: SolPacket): void {
+    const { sequence, data } = packet;
     const isAgain = sequence === this.#received.sequence;
     const fresh = isAgain ? data.subarray(this.#received.length) : data;
     this.#received = { sequence, length: isAgain ? Math.max(data.length, this.#received.length) : data.length };
-    void this.#send({
-      sequence: 0,
-      acknowledged: sequence,
-      accepted: data.length,
-      isRefused: false,
-      flags: 0,
-      data: Buffer.alloc(0),
-    });
+    this.#acknowledge(packet);
     if (fresh.length === 0) return;
     if (this.#listeners.length === 0) this.#early.push(Buffer.from(fresh));
     for (const listener of this.#listeners) listener(fresh);
   }
 
+  #acknowledge({ sequence, data }: SolPacket): void {
+    const head = { sequence: 0, acknowledged: sequence, accepted: data.length, isRefused: false, flags: 0 };
+    void this.#send({ ...head, data: Buffer.alloc(0) });
+  }
+
   /** What was not accepted is sent again, as a packet of its own. */
   #acknowledged({ acknowledged, accepted, isRefused }: SolPacket): void {
     if (this.#underWay?.packet.sequence !== acknowledged) return;
-    const { data } = this.#underWay.packet;
+    const { data, flags } = this.#underWay.packet;
     this.#underWay = undefined;
     clearTimeout(this.#timer);
     if (accepted < data.length) this.#waiting = Buffer.concat([data.subarray(accepted), this.#waiting]);
+    if (isRefused && (flags & SOL_TO_BMC.break) !== 0) this.#wantsBreak = true;
     // 15.9: a refusal means that characters go nowhere for now, as while the machine is off.
-    if (isRefused) this.#timer = setTimeout(() => this.#pump(), this.#options.retryMs);
+    const isStuck = isRefused || (accepted === 0 && data.length > 0);
+    if (isStuck) this.#timer = setTimeout(() => this.#pump(), this.#options.patience.lastMs);
     else this.#pump();
   }
 
@@ -175,8 +180,10 @@ class SolStream implements BmcConsole {
   #sendUnderWay(): void {
     if (!this.#underWay || this.#hasEnded) return;
     if (this.#underWay.sends === SENDS) return this.#end('the BMC does not take what is typed');
+    const { firstMs, lastMs } = this.#options.patience;
+    const waitMs = Math.min(lastMs, firstMs * 2 ** this.#underWay.sends);
     this.#underWay.sends += 1;
-    this.#timer = setTimeout(() => this.#sendUnderWay(), this.#options.retryMs);
+    this.#timer = setTimeout(() => this.#sendUnderWay(), waitMs);
     void this.#send(this.#underWay.packet);
   }
 

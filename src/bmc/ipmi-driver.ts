@@ -18,18 +18,38 @@ import { readSensors } from './ipmi-sensors.ts';
 /** A way to a BMC, open until it is closed. `guid`: what the BMC's login said. */
 export type OpenPath = IpmiPath & { readonly guid?: Buffer; close(): Promise<void> };
 
+/**
+ * How long one operation may take from its login on, in milliseconds. Then what it waits for counts as not answered, and
+ * it fails as `unreachable`. A last wait for a busy BMC and the logout may add 8 s, and the look-up of a BMC's name 10 s.
+ * A BMC is rarely asked for more than 2000 records, which slow ones give in a minute or two.
+ */
+export type TimeLimits = {
+  /** Everything but reading lists. `setPower` takes twice as long at most: it reads the state when there was no answer. */
+  commandMs: number;
+  /** Sensors, event log and inventory, which are hundreds of questions. */
+  listMs: number;
+};
+
+const TIME_LIMITS: TimeLimits = { commandMs: 60_000, listMs: 300_000 };
+
 export type IpmiAccess<Path extends OpenPath> = {
-  open: () => Promise<Path>;
+  /** A way to the BMC that ends all its waits after `limitMs`. */
+  open: (limitMs: number) => Promise<Path>;
   /** A console over a path, which it closes in the end. */
   openConsole?: (path: Path) => Promise<BmcConsole>;
   notes: QuirkNotes;
+  limits?: TimeLimits | undefined;
 };
 
-/** A driver that says everything in IPMI commands, by whatever way they go. It opens nothing until it is asked something. */
+/**
+ * A driver that says everything in IPMI commands, by whatever way they go. It opens nothing until it is asked something.
+ * Throws BmcError for a setting "quirks" that names none of ours.
+ */
 export function createIpmiDriver<Path extends OpenPath>(
   target: BmcTarget,
-  { open, openConsole, notes }: IpmiAccess<Path>,
+  { open, openConsole, notes, limits = TIME_LIMITS }: IpmiAccess<Path>,
 ): BmcDriver {
+  habitsOf({ manufacturer: 0, product: 0 }, target.settings?.quirks, target); // a wrong setting is told at once
   let isClosed = false;
   let running: Promise<unknown> = Promise.resolve();
   let device: DeviceId | undefined;
@@ -47,9 +67,9 @@ export function createIpmiDriver<Path extends OpenPath>(
     return result;
   }
 
-  function operate<T>(perform: (path: Path) => Promise<T>): Promise<T> {
+  function operate<T>(perform: (path: Path) => Promise<T>, limitMs = limits.commandMs): Promise<T> {
     return inTurn(async () => {
-      const path = await open();
+      const path = await open(limitMs);
       try {
         return await perform(path);
       } catch (error) {
@@ -105,7 +125,7 @@ export function createIpmiDriver<Path extends OpenPath>(
     identify: (seconds) => operate((path) => performIdentify(path, seconds)),
     restartCause: () =>
       operate(async (path) => describeRestartCause((await run(path, getRestartCause, undefined)).cause)),
-    sensors: () => operate(async (path) => readSensors(path, await recordsOf(path))),
+    sensors: () => operate(async (path) => readSensors(path, await recordsOf(path)), limits.listMs),
 
     powerReading: () =>
       operate(async (path) => {
@@ -114,14 +134,14 @@ export function createIpmiDriver<Path extends OpenPath>(
         return now;
       }),
 
-    log: () => operate(async (path) => readLog(path, await recordsOf(path))),
-    clearLog: () => operate(performClearLog),
-    inventory: () => operate(async (path) => readInventory(path, await recordsOf(path))),
+    log: () => operate(async (path) => readLog(path, await recordsOf(path)), limits.listMs),
+    clearLog: () => operate(performClearLog, limits.listMs),
+    inventory: () => operate(async (path) => readInventory(path, await recordsOf(path)), limits.listMs),
 
     ...(openConsole && {
       console: () =>
         inTurn(async () => {
-          const console = await openConsole(await open());
+          const console = await openConsole(await open(limits.commandMs));
           consoles.add(console);
           void console.ended.then(() => consoles.delete(console));
           return console;

@@ -2,8 +2,8 @@ import { WireError } from '../wire/bytes.ts';
 import { BMC_ADDRESS, COMPLETION } from '../wire/ipmi.ts';
 import { decodeFru, type FruField, getFruAreaInfo, readFru } from '../wire/ipmi-fru.ts';
 import type { FruRecord, SdrRecord } from '../wire/ipmi-sdr-record.ts';
-import { BmcError, type InventoryField } from './driver.ts';
-import { type IpmiPath, refusal } from './ipmi-path.ts';
+import type { InventoryField } from './driver.ts';
+import { answerTo, type IpmiPath, refusal } from './ipmi-path.ts';
 
 /** Bytes of one read, tried from the greatest: BMCs are limited by their own buses. */
 const PIECES = [64, 32, 16, 8];
@@ -42,22 +42,16 @@ export async function readFruFields(path: IpmiPath, fru: number): Promise<FruFie
 }
 
 async function readFruBytes(path: IpmiPath, fru: number): Promise<Buffer | undefined> {
-  const info = await path.ask(getFruAreaInfo, { fru });
-  if (!info.answered) {
-    throw new BmcError('unreachable', path.target, `${info.why} when asked for ${getFruAreaInfo.name}`);
-  }
-  if (!info.value.value) return undefined;
-  const { bytes: size, inWords } = info.value.value;
+  const info = (await answerTo(path, getFruAreaInfo, { fru })).value;
+  if (!info) return undefined;
+  const { bytes: size, inWords } = info;
   const unit = inWords ? 2 : 1;
   const pieces: Buffer[] = [];
   let [piece] = PIECES;
   for (let at = 0; at < size; ) {
     const count = Math.min(piece!, size - at);
     const question = { fru, offset: at / unit, count: Math.ceil(count / unit) };
-    const outcome = await path.ask(readFru, question);
-    if (!outcome.answered)
-      throw new BmcError('unreachable', path.target, `${outcome.why} when asked for ${readFru.name}`);
-    const { completion, value } = outcome.value;
+    const { completion, value } = await answerTo(path, readFru, question);
     if (value === undefined && TOO_MUCH.includes(completion) && piece !== PIECES.at(-1)) {
       piece = PIECES.find((smaller) => smaller < piece!);
       continue;

@@ -42,7 +42,7 @@ export async function performClearLog(path: IpmiPath): Promise<void> {
 }
 
 /** An entry in words: `CPU1 Temp: upper critical, going high (95 C, limit 90 C)`. */
-export function describeEntry(entry: SelEntry, records: readonly SdrRecord[]): BmcLogEntry {
+function describeEntry(entry: SelEntry, records: readonly SdrRecord[]): BmcLogEntry {
   const id = `${entry.id}`;
   const at = entry.seconds === undefined ? {} : { at: (entry.seconds * 1000) as Instant };
   if (entry.kind === 'oem') {

@@ -1,61 +1,22 @@
-import { randomBytes, randomInt } from 'node:crypto';
 import { COMPLETION, decodeResponse, encodeRequest, PRIVILEGE } from '../wire/ipmi.ts';
 import { getChannelAuthCapabilities } from '../wire/ipmi-session.ts';
-import {
-  type CipherSuite,
-  decodeOpenSessionResponse,
-  decodeRakp2,
-  decodeRakp4,
-  deriveKeys,
-  describeStatus,
-  encodeOpenSessionRequest,
-  encodeRakp1,
-  encodeRakp3,
-  isRefused,
-  isSameCode,
-  rakp2Code,
-  rakp3Code,
-  rakp4Code,
-  type SessionKeys,
-  STATUS,
-} from '../wire/rakp.ts';
-import { decodeIpmi, decodeRmcp, encodeIpmi15, encodeIpmi20, encodeRmcp, PAYLOAD } from '../wire/rmcp.ts';
+import { type CipherSuite, describeStatus, STATUS } from '../wire/rakp.ts';
+import { decodeIpmi, decodeRmcp, encodeIpmi15, encodeRmcp } from '../wire/rmcp.ts';
 import { BmcError, type BmcErrorKind, type BmcTarget } from './driver.ts';
+import { attemptLogin, type Login, type Proofs } from './ipmi-attempt.ts';
 import type { QuirkNotes } from './ipmi-quirks.ts';
 import { chooseWaits, type Link, type Patience } from './link.ts';
 
-/**
- * Which byte a BMC puts into its proofs for the role (B9): the whole one as 13.31 has it, without bit 4 in RAKP 3 only
- * (Intel BMCs), or without it anywhere (Intel 82571).
- */
-export type Proofs = 'whole' | 'bare-rakp3' | 'bare';
-
 export type LoginOptions = {
+  /** Tried in this order. */
   suites: readonly CipherSuite[];
+  /** This BMC was logged in to with the first of them before: it is not asked again what it can do. */
+  isKnown: boolean;
   patience: Patience;
   notes: QuirkNotes;
   /** What the BMC was seen to do in an earlier login. */
   proofs?: Proofs;
 };
-
-/** What a login leaves behind. `privilege` is the role that the BMC took. */
-export type Login = {
-  keys: SessionKeys;
-  consoleId: number;
-  bmcId: number;
-  bmcGuid: Buffer;
-  privilege: number;
-  proofs: Proofs;
-};
-
-/** How one attempt ended. `lost`: a question or its answer never came through, or the BMC forgot us in between. */
-type Attempt =
-  | { end: 'open'; login: Login }
-  | { end: 'lost'; step: Step; why: string }
-  | { end: 'refused'; step: Step; status: number }
-  | { end: 'wrong-password' }
-  | { end: 'wrong-key' };
-type Step = 'Open Session' | 'RAKP 1' | 'RAKP 3';
 
 /** What a refusal means for the login as a whole. */
 type Verdict = 'restart' | 'next-suite' | 'lower-role' | BmcErrorKind;
@@ -78,13 +39,11 @@ const VERDICTS: Record<number, Verdict> = {
 };
 
 const THIS_CHANNEL = 0x0e;
-/** 13.20: bit 4 looks the user up by name alone, so that the role asked for is only an upper limit. */
-const NAME_ONLY = 0x10;
 
 /** Logs in with the first suite that works; a BmcError says why none did. */
 export async function performLogin(link: Link, target: BmcTarget, options: LoginOptions): Promise<Login> {
   refuseLongCredentials(target);
-  const capabilities = await askCapabilities(link, target, options.patience);
+  const capabilities = options.isKnown ? undefined : await askCapabilities(link, target, options.patience);
   let failure = new BmcError('protocol', target, 'was offered no cipher suite');
   for (const suite of options.suites) {
     const result = await loginWithSuite(link, target, suite, options);
@@ -92,7 +51,8 @@ export async function performLogin(link: Link, target: BmcTarget, options: Login
     // A suite that is refused says nothing new about one that got no answer.
     if (failure.kind === 'unreachable') throw failure;
     failure = result;
-    // Silence from a BMC that answers otherwise may be its way to refuse the suite; from any other, it is not there.
+    // Silence from a BMC that answers otherwise may be its way to refuse the suite; from any other, or to a suite that it
+    // took before, it is not there.
     if (failure.kind === 'unreachable' && !capabilities) throw failure;
     if (failure.kind === 'unreachable' && !capabilities?.speaks20) {
       throw new BmcError('protocol', target, 'speaks IPMI 1.5 only, whose login is not safe and not spoken here');
@@ -147,7 +107,8 @@ async function loginWithSuite(
   let proofs = options.proofs ?? 'whole';
   let lost = '';
   for (let attempts = 0; attempts < waits.length; ) {
-    const attempt = await attemptLogin(link, target, { suite, privilege, proofs, waitMs: waits[attempts]! });
+    const waitMs = waits[attempts]!;
+    const attempt = await attemptLogin(link, target, { suite, privilege, proofs, waitMs });
     if (attempt.end === 'open') {
       if (attempt.login.proofs !== 'whole') options.notes.add('B9', 'leaves the "name only" bit out of its proofs');
       return attempt.login;
@@ -160,6 +121,7 @@ async function loginWithSuite(
       throw new BmcError('protocol', target, what, 'Clear the BMC key (K_G) in the IPMI settings of the BMC');
     }
     if (attempt.end === 'lost') {
+      if (attempt.isGone) return new BmcError('unreachable', target, attempt.why);
       lost = `${attempt.why} at ${attempt.step}`;
       attempts += 1;
       continue;
@@ -190,81 +152,4 @@ async function loginWithSuite(
     }
   }
   return new BmcError('unreachable', target, lost);
-}
-
-/**
- * Open Session and RAKP 1 to 4, each question sent once: BMCs do not take kindly to RAKP 1 or RAKP 3 twice (pyghmi),
- * so whatever is lost, the login starts over with a session id that the BMC has not seen.
- */
-async function attemptLogin(
-  link: Link,
-  target: BmcTarget,
-  how: { suite: CipherSuite; privilege: number; proofs: Proofs; waitMs: number },
-): Promise<Attempt> {
-  const { suite, privilege } = how;
-  const tag = randomInt(256);
-  const consoleId = randomInt(1, 2 ** 32);
-  const consoleRandom = randomBytes(16);
-  const role = privilege | NAME_ONLY;
-  const user = Buffer.from(target.user);
-  const password = Buffer.from(target.password);
-  const ask = <T extends { tag: number; consoleId: number | undefined }>(
-    payloadType: number,
-    payload: Buffer,
-    replyType: number,
-    decode: (bytes: Buffer) => T,
-  ) => {
-    const read = (datagram: Buffer) => {
-      const packet = decodeIpmi(decodeRmcp(datagram).body, 0);
-      if (packet.version !== '2.0' || packet.payloadType !== replyType) return undefined;
-      const message = decode(packet.payload);
-      return message.tag === tag && (message.consoleId ?? consoleId) === consoleId ? message : undefined;
-    };
-    return link.ask(() => encodeLoginPacket(payloadType, payload), read, [how.waitMs]);
-  };
-
-  const openRequest = encodeOpenSessionRequest({ tag, privilege: 0, consoleId, suite });
-  const opened = await ask(PAYLOAD.openRequest, openRequest, PAYLOAD.openResponse, decodeOpenSessionResponse);
-  if (!opened.answered) return { end: 'lost', step: 'Open Session', why: opened.why };
-  if (isRefused(opened.value)) return { end: 'refused', step: 'Open Session', status: opened.value.status };
-  if (opened.value.suite !== suite) return { end: 'refused', step: 'Open Session', status: STATUS.noSuiteMatch };
-  const { bmcId } = opened.value;
-
-  const rakp1 = encodeRakp1({ tag, bmcId, consoleRandom, role, user });
-  const second = await ask(PAYLOAD.rakp1, rakp1, PAYLOAD.rakp2, decodeRakp2);
-  if (!second.answered) return { end: 'lost', step: 'RAKP 1', why: second.why };
-  if (isRefused(second.value)) return { end: 'refused', step: 'RAKP 1', status: second.value.status };
-  const { bmcRandom, bmcGuid, code } = second.value;
-  const facts = { consoleId, bmcId, consoleRandom, bmcRandom, bmcGuid, role, user };
-  const bare = { ...facts, role: privilege };
-  const proofs = chooseProofs(
-    how.proofs,
-    [facts, bare].map((proved) => isSameCode(code, rakp2Code(suite, password, proved))),
-  );
-  if (proofs === undefined) {
-    // 13.22: tells the BMC that we gave up, so that it frees the slot at once.
-    const giveUp = encodeRakp3({ tag, status: STATUS.invalidIntegrityValue, bmcId, code: Buffer.alloc(0) });
-    await link.tell(encodeLoginPacket(PAYLOAD.rakp3, giveUp));
-    return { end: 'wrong-password' };
-  }
-
-  const proof = rakp3Code(suite, password, proofs === 'whole' ? facts : bare);
-  const rakp3 = encodeRakp3({ tag, status: STATUS.ok, bmcId, code: proof });
-  const fourth = await ask(PAYLOAD.rakp3, rakp3, PAYLOAD.rakp4, decodeRakp4);
-  if (!fourth.answered) return { end: 'lost', step: 'RAKP 3', why: fourth.why };
-  if (isRefused(fourth.value)) return { end: 'refused', step: 'RAKP 3', status: fourth.value.status };
-  const keys = deriveKeys(suite, password, proofs === 'bare' ? bare : facts);
-  if (!isSameCode(fourth.value.code, rakp4Code(keys, facts))) return { end: 'wrong-key' };
-  return { end: 'open', login: { keys, consoleId, bmcId, bmcGuid: Buffer.from(bmcGuid), privilege, proofs } };
-}
-
-/** How a BMC proves itself, from whether its RAKP 2 has the whole role, or the privilege only; undefined for neither. */
-function chooseProofs(before: Proofs, [isWhole, isBare]: readonly boolean[]): Proofs | undefined {
-  if (isWhole) return before === 'bare' ? 'whole' : before;
-  return isBare ? 'bare' : undefined;
-}
-
-function encodeLoginPacket(payloadType: number, payload: Buffer): Buffer {
-  const body = encodeIpmi20({ payloadType, encrypted: false, sessionId: 0, sequence: 0, payload });
-  return encodeRmcp({ class: 'ipmi', body });
 }

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type AnyCommand, COMPLETION, type Command, describeCompletion } from '../wire/ipmi.ts';
 import { BmcError, type BmcErrorKind, type BmcTarget } from './driver.ts';
+import type { QuirkNotes } from './ipmi-quirks.ts';
 import type { Outcome } from './link.ts';
 
 /**
@@ -15,13 +17,21 @@ export interface IpmiPath {
   ask<Q, A>(command: Command<Q, A>, request: Q, lun?: number): Promise<Outcome<Answer<A>>>;
 }
 
-/** The answer of a command, or a BmcError when there is none or the BMC says no. */
-export async function run<Q, A>(path: IpmiPath, command: Command<Q, A>, request: Q, lun = 0): Promise<A> {
+/** The answer of a command whatever it is; a BmcError when there is none. */
+export async function answerTo<Q, A>(
+  path: IpmiPath,
+  command: Command<Q, A>,
+  request: Q,
+  lun?: number,
+): Promise<Answer<A>> {
   const outcome = await path.ask(command, request, lun);
-  if (!outcome.answered) {
-    throw new BmcError('unreachable', path.target, `${outcome.why} when asked for ${command.name}`);
-  }
-  const { completion, value } = outcome.value;
+  if (outcome.answered) return outcome.value;
+  throw new BmcError('unreachable', path.target, `${outcome.why} when asked for ${command.name}`);
+}
+
+/** What a command gives, or a BmcError when there is no answer or the BMC says no. */
+export async function run<Q, A>(path: IpmiPath, command: Command<Q, A>, request: Q, lun?: number): Promise<A> {
+  const { completion, value } = await answerTo(path, command, request, lun);
   if (completion !== COMPLETION.ok) throw refusal(path, command, completion);
   return value as A;
 }
@@ -33,6 +43,23 @@ export const BUSY: readonly number[] = [
   COMPLETION.outOfSpace,
   COMPLETION.initializing,
 ];
+
+const BUSY_TRIES = 5;
+
+/** What `ask` gives once the BMC is not busy any more, or the fifth time (B8). `waitMs` pass in between. */
+export async function askUntilReady<A>(
+  command: AnyCommand,
+  ask: () => Promise<Outcome<Answer<A>>>,
+  { notes, waitMs }: { notes: QuirkNotes; waitMs: number },
+): Promise<Outcome<Answer<A>>> {
+  for (let tries = 1; ; tries++) {
+    const outcome = await ask();
+    if (!outcome.answered || !BUSY.includes(outcome.value.completion)) return outcome;
+    notes.add('B8', `said to ${command.name}: ${describeCompletion(outcome.value.completion, command)}`);
+    if (tries === BUSY_TRIES) return outcome;
+    await sleep(waitMs);
+  }
+}
 
 /** What the other codes make of a command; anything else is `refused`. */
 const KINDS: Readonly<Record<number, BmcErrorKind>> = {

@@ -71,7 +71,7 @@ export const IPMI_QUIRKS: readonly IpmiQuirk[] = [
     id: 'B3',
     who: 'many BMCs',
     what: 'the power state follows 5 to 60 seconds late and wavers in between',
-    effect: 'setPower resolves when the command was taken; verifyPower believes two equal reads',
+    effect: 'setPower resolves when the command was taken; an order believes two equal reads',
     source: 'pyghmi',
   },
   {

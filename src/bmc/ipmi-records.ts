@@ -4,7 +4,7 @@ import type { DeviceId } from '../wire/ipmi-device.ts';
 import { getDeviceSdr, getSdr, getSdrRepositoryInfo, RECORD, reserveDeviceSdr, reserveSdr } from '../wire/ipmi-sdr.ts';
 import { decodeSdr, type SdrRecord, sdrLength } from '../wire/ipmi-sdr-record.ts';
 import { BmcError } from './driver.ts';
-import { type IpmiPath, refusal, run } from './ipmi-path.ts';
+import { answerTo, type IpmiPath, refusal, run } from './ipmi-path.ts';
 
 /** The sensor records of a BMC, and what tells whether they are still the same ones. */
 export type RecordList = { stamp: string; records: readonly SdrRecord[] };
@@ -116,10 +116,7 @@ class RecordReader {
 
   async #ask(record: number, offset: number, count: number): Promise<{ next: number; data: Buffer } | number> {
     const question = { reservation: this.#reservation, record, offset, count };
-    const outcome = await this.#path.ask(this.#commands.get, question);
-    if (!outcome.answered) {
-      throw new BmcError('unreachable', this.#path.target, `${outcome.why} when asked for ${this.#commands.get.name}`);
-    }
-    return outcome.value.value ?? outcome.value.completion;
+    const { completion, value } = await answerTo(this.#path, this.#commands.get, question);
+    return value ?? completion;
   }
 }

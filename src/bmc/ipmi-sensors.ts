@@ -15,8 +15,8 @@ import {
   isNonLinear,
   type SensorReading,
 } from '../wire/ipmi-sensor.ts';
-import { BmcError, type Sensor, type SensorState } from './driver.ts';
-import type { IpmiPath } from './ipmi-path.ts';
+import type { Sensor, SensorState } from './driver.ts';
+import { answerTo, type IpmiPath } from './ipmi-path.ts';
 
 type Readable = FullRecord | CompactRecord;
 
@@ -33,11 +33,7 @@ export async function readSensors(path: IpmiPath, records: readonly SdrRecord[])
 async function readSensor(path: IpmiPath, record: Readable): Promise<Sensor> {
   // Other controllers are on a bus behind the BMC, and have to be asked through it.
   if (record.owner !== BMC_ADDRESS) return absent(record, `of the controller ${hex(record.owner)}, which is not asked`);
-  const outcome = await path.ask(getSensorReading, { number: record.number }, record.lun);
-  if (!outcome.answered) {
-    throw new BmcError('unreachable', path.target, `${outcome.why} when asked for ${getSensorReading.name}`);
-  }
-  const { completion, value: reading } = outcome.value;
+  const { completion, value: reading } = await answerTo(path, getSensorReading, { number: record.number }, record.lun);
   // CBh and the like say that the part is not there; nothing else may end the whole list either.
   if (!reading) return absent(record, completion === COMPLETION.noSuchRecord ? 'not there' : 'no reading');
   if (!reading.isAvailable) return absent(record, 'no reading');
@@ -49,8 +45,7 @@ async function readSensor(path: IpmiPath, record: Readable): Promise<Sensor> {
 /** The factors for this reading: a non-linear sensor has others for each. */
 async function chooseFactors(path: IpmiPath, record: FullRecord, raw: number): Promise<Factors | undefined> {
   if (!isNonLinear(record.linearization)) return record.factors;
-  const outcome = await path.ask(getReadingFactors, { number: record.number, raw }, record.lun);
-  return outcome.answered ? outcome.value.value : undefined;
+  return (await answerTo(path, getReadingFactors, { number: record.number, raw }, record.lun)).value;
 }
 
 function absent({ name }: Readable, text: string): Sensor {
@@ -58,7 +53,7 @@ function absent({ name }: Readable, text: string): Sensor {
 }
 
 /** A reading in words. `factors` are those of this reading; without them it has no number. */
-export function describeSensor(record: Readable, reading: SensorReading, factors: Factors | undefined): Sensor {
+function describeSensor(record: Readable, reading: SensorReading, factors: Factors | undefined): Sensor {
   const { name } = record;
   const unit = describeUnits(record.units);
   const convert = (raw: number) =>

@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { WireError } from '../wire/bytes.ts';
 import { COMPLETION, type Command } from '../wire/ipmi.ts';
@@ -6,35 +7,37 @@ import type { CipherSuite } from '../wire/rakp.ts';
 import { type BmcDriver, BmcError, type BmcTarget } from './driver.ts';
 import type { IpmiOptions } from './ipmi.ts';
 import { createIpmiDriver, type OpenPath } from './ipmi-driver.ts';
-import type { Answer } from './ipmi-path.ts';
+import { type Answer, askUntilReady } from './ipmi-path.ts';
 import { QuirkNotes } from './ipmi-quirks.ts';
 import { type RawAnswer, readLoginFailure, readRawAnswer } from './ipmitool-text.ts';
 import type { Outcome } from './link.ts';
 
 const PROGRAM = 'ipmitool';
 const PROMPT = 'ipmitool> ';
-/** Seconds before it asks again, and how often: 8 s for a BMC that is not there, as long as our own IPMI waits. */
-const WAIT_SECONDS = 2;
-const SENDS = 4;
-/** Longer than all of that, for a login and a command: a program that hangs is ended. */
-const ANSWER_MS = 60_000;
+/** Seconds before it asks again, one more each time, and how often: 12 s for a BMC that is not there, which it asks in two ways. */
+const WAIT_SECONDS = 1;
+const SENDS = 3;
+const BUSY_MS = 3_000;
+/** For a logout; then the program is ended. */
 const EXIT_MS = 5_000;
 const ROLES = ['ADMINISTRATOR', 'OPERATOR'] as const;
 
 /**
  * The fallback driver: what our own IPMI says, said by the program ipmitool, for a BMC that only that understands. The
- * password goes to it by its environment. There is no console this way.
+ * password goes to it by its environment. There is no console this way. Every call ends as those of our own
+ * IPMI do (TimeLimits); a program that hangs is killed.
  */
 export function openIpmitool(
   target: BmcTarget,
-  options: Pick<IpmiOptions, 'cipherSuite' | 'onCipherSuite'> = {},
+  options: Pick<IpmiOptions, 'cipherSuite' | 'onCipherSuite' | 'limits'> = {},
 ): BmcDriver {
   const notes = new QuirkNotes();
   let lastSuite = options.cipherSuite;
 
-  async function open(): Promise<OpenPath> {
+  async function open(limitMs: number): Promise<OpenPath> {
+    const endsAt = performance.now() + limitMs;
     const suites: CipherSuite[] = lastSuite === 3 ? [3, 17] : [17, 3];
-    const { shell, suite, role } = await openShell(target, suites);
+    const { shell, suite, role } = await openShell(target, suites, endsAt);
     try {
       if (suite !== lastSuite) options.onCipherSuite?.(suite);
     } catch (error) {
@@ -42,25 +45,32 @@ export function openIpmitool(
       throw error;
     }
     lastSuite = suite;
-    return new IpmitoolPath(target, shell, (lun) => Shell.open(target, { suite, role, lun }));
+    return new IpmitoolPath(target, notes, shell, (lun) => Shell.open(target, { suite, role, lun }, endsAt));
   }
 
-  return createIpmiDriver(target, { open, notes });
+  return createIpmiDriver(target, { open, notes, limits: options.limits });
 }
 
 /** Each logical unit is told to ipmitool when it starts; nearly everything is of unit 0. */
 class IpmitoolPath implements OpenPath {
   readonly target: BmcTarget;
+  readonly #notes: QuirkNotes;
   readonly #shells: Map<number, Shell>;
   readonly #openFor: (lun: number) => Promise<Shell>;
 
-  constructor(target: BmcTarget, shell: Shell, openFor: (lun: number) => Promise<Shell>) {
+  constructor(target: BmcTarget, notes: QuirkNotes, shell: Shell, openFor: (lun: number) => Promise<Shell>) {
     this.target = target;
+    this.#notes = notes;
     this.#shells = new Map([[0, shell]]);
     this.#openFor = openFor;
   }
 
-  async ask<Q, A>(command: Command<Q, A>, request: Q, lun = 0): Promise<Outcome<Answer<A>>> {
+  ask<Q, A>(command: Command<Q, A>, request: Q, lun = 0): Promise<Outcome<Answer<A>>> {
+    const ask = () => this.#askOnce(command, request, lun);
+    return askUntilReady(command, ask, { notes: this.#notes, waitMs: BUSY_MS });
+  }
+
+  async #askOnce<Q, A>(command: Command<Q, A>, request: Q, lun: number): Promise<Outcome<Answer<A>>> {
     const bytes = [command.netFn, command.command, ...command.encodeRequest(request)];
     const answer = await this.#say(`raw ${bytes.join(' ')}`, lun);
     if ('why' in answer) return { answered: false, why: answer.why, isGone: false };
@@ -91,12 +101,12 @@ class IpmitoolPath implements OpenPath {
 }
 
 /** A shell that is logged in, with the first suite and the highest role that work. */
-async function openShell(target: BmcTarget, suites: readonly CipherSuite[]) {
+async function openShell(target: BmcTarget, suites: readonly CipherSuite[], endsAt: number) {
   let failure = new BmcError('protocol', target, 'was offered no cipher suite');
   for (const suite of suites) {
     for (const role of ROLES) {
       try {
-        return { shell: await Shell.open(target, { suite, role, lun: 0 }), suite, role };
+        return { shell: await Shell.open(target, { suite, role, lun: 0 }, endsAt), suite, role };
       } catch (error) {
         if (!(error instanceof ShellFailure)) throw error;
         const { kind, what } = readLoginFailure(error.output);
@@ -124,36 +134,40 @@ class ShellFailure extends Error {
   }
 }
 
-/** One ipmitool that takes commands line by line, in one session of its own. */
+/** One ipmitool that takes commands line by line, in one session of its own, and is killed at `endsAt` of performance.now(). */
 class Shell {
   readonly #target: BmcTarget;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #endsAt: number;
   #text = '';
   #hasEnded = false;
   #onChange: () => void = () => {};
 
-  private constructor(target: BmcTarget, child: ChildProcessByStdio<Writable, Readable, null>) {
+  private constructor(target: BmcTarget, child: ChildProcessByStdio<Writable, Readable, null>, endsAt: number) {
     this.#target = target;
+    this.#endsAt = endsAt;
     this.#child = child;
     child.stdin.on('error', () => {}); // it ended: that is told below
     child.stdout.setEncoding('latin1').on('data', (text: string) => {
       this.#text += text;
       this.#onChange();
     });
-    child.on('close', () => {
+    const end = () => {
       this.#hasEnded = true;
       this.#onChange();
-    });
+    };
+    child.on('error', end); // it could not be started
+    child.on('close', end);
   }
 
   /** Resolves once it has logged in; throws a ShellFailure with its words when it could not. */
-  static async open(target: BmcTarget, how: { suite: CipherSuite; role: string; lun: number }): Promise<Shell> {
+  static async open(target: BmcTarget, how: ShellLogin, endsAt: number): Promise<Shell> {
     // The shell joins both outputs, in the order they were written; it interprets nothing of what is given.
     const child = spawn('/bin/sh', ['-c', 'exec "$@" 2>&1', 'sh', PROGRAM, ...ipmitoolArguments(target, how)], {
       stdio: ['pipe', 'pipe', 'ignore'],
       env: { PATH: process.env.PATH ?? '', LC_ALL: 'C', IPMITOOL_PASSWORD: target.password },
     });
-    const shell = new Shell(target, child);
+    const shell = new Shell(target, child, endsAt);
     await shell.#untilPrompt();
     return shell;
   }
@@ -166,7 +180,7 @@ class Shell {
 
   async #untilPrompt(): Promise<string> {
     const isReady = await new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => resolve(false), ANSWER_MS);
+      const timer = setTimeout(() => resolve(false), Math.max(0, this.#endsAt - performance.now()));
       this.#onChange = () => {
         if (!this.#hasEnded && !this.#text.endsWith(PROMPT)) return;
         clearTimeout(timer);
@@ -177,7 +191,7 @@ class Shell {
     const text = this.#text;
     this.#text = '';
     if (isReady && !this.#hasEnded) return text;
-    this.#child.kill('SIGKILL');
+    await this.#kill();
     if (text.includes(`${PROGRAM}: not found`)) {
       const next = 'Install the Debian package ipmitool, or use another driver';
       throw new BmcError(
@@ -187,25 +201,29 @@ class Shell {
         next,
       );
     }
-    if (!isReady) throw new BmcError('unreachable', this.#target, 'was not answered for by ipmitool');
+    if (!isReady) throw new BmcError('unreachable', this.#target, 'was too slow for ipmitool');
     throw new ShellFailure(text);
+  }
+
+  async #kill(): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#child.kill('SIGKILL');
+    await once(this.#child, 'close');
   }
 
   async close(): Promise<void> {
     if (this.#hasEnded) return;
-    const ended = new Promise<void>((resolve) => this.#child.once('close', () => resolve()));
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_MS);
     this.#child.stdin.end('exit\n');
-    await ended;
+    await once(this.#child, 'close');
     clearTimeout(timer);
   }
 }
 
+type ShellLogin = { suite: CipherSuite; role: string; lun: number };
+
 /** How ipmitool is called: the password is not among it. */
-export function ipmitoolArguments(
-  { address, port, user }: BmcTarget,
-  { suite, role, lun }: { suite: CipherSuite; role: string; lun: number },
-): string[] {
+export function ipmitoolArguments({ address, port, user }: BmcTarget, { suite, role, lun }: ShellLogin): string[] {
   const login = ['-I', 'lanplus', '-H', address, '-p', `${port}`, '-U', user, '-E', '-C', `${suite}`, '-L', role];
   return [...login, '-l', `${lun}`, '-N', `${WAIT_SECONDS}`, '-R', `${SENDS}`, '-v', 'shell'];
 }

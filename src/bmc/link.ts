@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import { lookup } from 'node:dns';
+import { isIP } from 'node:net';
 import { WireError } from '../wire/bytes.ts';
 
 /** What became of a question: an answer, or why there is none. `isGone`: the network says that nobody is there. */
@@ -8,7 +9,7 @@ export type Outcome<T> = { answered: true; value: T } | { answered: false; why: 
 /** How a question is repeated: `sends` times, first after `firstMs` to twice that, each wait doubled up to `lastMs`. */
 export type Patience = { firstMs: number; lastMs: number; sends: number };
 
-/** 0.5 to 1 s, randomised so that a rack of BMCs is not asked in step, up to 3 s: about 8 s in all. */
+/** 0.5 to 1 s, randomised so that a rack of BMCs is not asked in step, up to 3 s: 6.5 to 9 s in all. */
 export const PATIENCE: Patience = { firstMs: 500, lastMs: 3000, sends: 4 };
 
 /** The waits of one question, in milliseconds. */
@@ -17,16 +18,33 @@ export function chooseWaits({ firstMs, lastMs, sends }: Patience, random: number
   return Array.from({ length: sends }, (_, index) => Math.min(lastMs, first * 2 ** index));
 }
 
-/** A UDP socket connected to one BMC, so that the kernel drops strangers and reports ICMP errors. */
+/** How long the name of a BMC is looked up. */
+const NAME_MS = 10_000;
+/** One ICMP error may be left over from an earlier datagram; two without an answer in between mean that nobody is there. */
+const REFUSALS = 2;
+
+/**
+ * A UDP socket connected to one BMC, so that the kernel drops strangers and reports ICMP errors. It lives for `limitMs`:
+ * then nothing is sent or waited for any more, and every question is left unanswered.
+ */
 export class Link {
   readonly #socket: Socket;
+  readonly #limitMs: number;
+  #endsAt: number;
+  #refusals = 0;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, limitMs: number) {
     this.#socket = socket;
+    this.#limitMs = limitMs;
+    this.#endsAt = performance.now() + limitMs;
+    socket.on('message', () => {
+      this.#refusals = 0;
+    });
   }
 
-  static async open(address: string, port: number): Promise<Link> {
-    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  static async open(host: string, port: number, limitMs: number): Promise<Link> {
+    const { address, family } = await findAddress(host);
+    const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
     // An error between two questions belongs to none of them; without a listener it would stop the process.
     socket.on('error', () => {});
     try {
@@ -37,7 +55,12 @@ export class Link {
       socket.close();
       throw error;
     }
-    return new Link(socket);
+    return new Link(socket, limitMs);
+  }
+
+  /** From now on it has no end but `close`. */
+  removeLimit(): void {
+    this.#endsAt = Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -52,7 +75,6 @@ export class Link {
     const socket = this.#socket;
     return new Promise((resolve, reject) => {
       let sent = 0;
-      let refusals = 0;
       let why = 'did not answer';
       let timer: NodeJS.Timeout | undefined;
 
@@ -63,13 +85,12 @@ export class Link {
       };
       const giveUp = () => {
         end();
-        resolve({ answered: false, why, isGone: refusals === 2 });
+        resolve({ answered: false, why, isGone: this.#refusals >= REFUSALS });
       };
       const onError = (error: Error) => {
         why = describeSocketError(error);
-        refusals += 1;
-        // One ICMP error may be left over from an earlier datagram; two are an answer.
-        if (refusals === 2) giveUp();
+        this.#refusals += 1;
+        if (this.#refusals >= REFUSALS) giveUp();
       };
       const onMessage = (datagram: Buffer) => {
         try {
@@ -86,9 +107,11 @@ export class Link {
         }
       };
       const sendOnce = () => {
+        const leftMs = this.#endsAt - performance.now();
+        if (leftMs <= 0) why = `was too slow: it took more than ${this.#limitMs / 1000} s in all`;
         const wait = waitsMs[sent++];
-        if (wait === undefined) return giveUp();
-        timer = setTimeout(sendOnce, wait);
+        if (wait === undefined || leftMs <= 0) return giveUp();
+        timer = setTimeout(sendOnce, Math.min(wait, leftMs));
         socket.send(make(), (error) => {
           if (error) onError(error);
         });
@@ -113,6 +136,22 @@ export class Link {
   close(): void {
     this.#socket.close();
   }
+}
+
+/** The address of a BMC that is given by name, of either family, or by address. */
+function findAddress(host: string): Promise<{ address: string; family: number }> {
+  const family = isIP(host);
+  if (family !== 0) return Promise.resolve({ address: host, family });
+  return new Promise((resolve, reject) => {
+    const fail = (code: string) => reject(Object.assign(new Error(`"${host}" has no address`), { code }));
+    if (host === '') return fail('ENOTFOUND'); // Node takes it for this computer
+    const timer = setTimeout(() => fail('EAI_AGAIN'), NAME_MS);
+    lookup(host, (error, address, kind) => {
+      clearTimeout(timer);
+      if (error) reject(error);
+      else resolve({ address, family: kind });
+    });
+  });
 }
 
 /** An error of the socket as the rest of a sentence. */

@@ -1,23 +1,14 @@
+import type { BootWish, Order, OrderStage, PowerAction, PowerState, Progress } from '../model/bmc.ts';
 import { after, type Instant } from '../model/time.ts';
-import type { BootSetting, BootWish, PowerAction, PowerState } from './driver.ts';
-
-/** What somebody wants of one machine. `graceSeconds`: how long a soft off may take; `isHardAfter`: what is on then is switched off. */
-export type Order =
-  | { kind: 'power'; action: PowerAction; graceSeconds?: number; isHardAfter?: boolean }
-  | { kind: 'boot'; wish: BootWish };
-
-/**
- * How far an order has come. `stage` is what it waits for, since `since`; `equalReads` of the power state were what it waits for,
- * one after the other; `sends` is how often the command of this stage was given.
- */
-export type Progress = { stage: Stage; since: Instant; equalReads: number; sends: number };
-
-/** `begin`: nothing was done yet. `resting`: off between two halves of a cycle. */
-export type Stage = 'begin' | 'turning-off' | 'shutting-down' | 'resting' | 'turning-on' | 'resetting' | 'set';
+import type { BootSetting } from './driver.ts';
 
 /** What was just learned, or nothing: then the answer says what to ask. */
 export type Seen =
   | { kind: 'power'; state: PowerState }
+  /** This way to the machine does not tell whether it is on. */
+  | { kind: 'power-unreadable' }
+  /** The machine asked for an address since it was told to start. */
+  | { kind: 'booted' }
   | { kind: 'boot'; setting: BootSetting }
   /** This BMC does not tell what the next boot will be. */
   | { kind: 'boot-unreadable' }
@@ -27,11 +18,19 @@ export type Seen =
 export type Step =
   | { kind: 'read-power'; inMs: number; progress: Progress }
   | { kind: 'read-boot'; inMs: number; progress: Progress }
-  | { kind: 'set-power'; action: PowerAction; progress: Progress }
-  | { kind: 'set-boot'; wish: BootWish; progress: Progress }
+  | Command
   | { kind: 'wait'; inMs: number; progress: Progress }
+  /** Wait until the machine asks for an address, at most so long. */
+  | { kind: 'watch'; inMs: number; progress: Progress }
   | { kind: 'done'; text: string }
   | { kind: 'failed'; text: string };
+
+export type Command = { progress: Progress } & (
+  | { kind: 'set-power'; action: PowerAction }
+  | { kind: 'set-boot'; wish: BootWish }
+  | { kind: 'identify'; seconds: number }
+  | { kind: 'media'; url: string | undefined }
+);
 
 /** BMCs report a change of power 5 to 60 s late and waver in between (B3): two equal reads count. */
 const EQUAL_READS = 2;
@@ -46,17 +45,33 @@ const REST_MS = 5000;
 const RESET_BLIND_MS = 15_000;
 /** ACPI asks the operating system, which asks its services (B11). */
 const GRACE_SECONDS = 120;
+/** Where power cannot be read, a machine that starts is known by its DHCP: large servers take minutes to come to it. */
+const WATCH_MS = 300_000;
 
 export const begun = (now: Instant): Progress => ({ stage: 'begin', since: now, equalReads: 0, sends: 0 });
 
 /** The next step of an order. Never two commands without a look in between; `cycle` is never left to the BMC (B2). */
 export function nextStep(order: Order, progress: Progress, seen: Seen, now: Instant): Step {
-  return order.kind === 'power' ? powerStep(order, progress, seen, now) : bootStep(order.wish, progress, seen, now);
+  const isTaken = progress.stage === 'set';
+  const set: Progress = { stage: 'set', since: now, equalReads: 0, sends: 1 };
+  switch (order.kind) {
+    case 'power':
+      return powerStep(order, progress, seen, now);
+    case 'boot':
+      return bootStep(order.wish, progress, seen, now);
+    case 'identify':
+      if (!isTaken) return { kind: 'identify', seconds: order.seconds, progress: set };
+      return done(order.seconds > 0 ? `its lamp is on for ${order.seconds} s` : 'its lamp is off');
+    case 'media':
+      if (!isTaken) return { kind: 'media', url: order.url, progress: set };
+      return done(order.url === undefined ? 'its virtual drive is empty' : `boots ${order.url} next time`);
+  }
 }
 
 type PowerOrder = Extract<Order, { kind: 'power' }>;
 
 function powerStep(order: PowerOrder, progress: Progress, seen: Seen, now: Instant): Step {
+  if (seen?.kind === 'power-unreadable' || seen?.kind === 'booted') return blindStep(order, progress, seen, now);
   if (seen !== undefined && seen.kind !== 'power') return look(progress, 0);
   const state = seen?.state;
   switch (progress.stage) {
@@ -69,15 +84,11 @@ function powerStep(order: PowerOrder, progress: Progress, seen: Seen, now: Insta
     case 'resetting':
       if (now < after(progress.since, RESET_BLIND_MS))
         return { kind: 'wait', inMs: RESET_BLIND_MS - (now - progress.since), progress };
-      return awaitState('on', progress, state, now, () => ({ kind: 'done', text: 'was reset' }));
+      return awaitState('on', progress, state, now, () => done('was reset'));
     case 'turning-on':
-      return awaitState('on', progress, state, now, () => ({ kind: 'done', text: 'is on' }));
+      return awaitState('on', progress, state, now, () => done('is on'));
     case 'turning-off':
-      return awaitState('off', progress, state, now, () =>
-        order.action === 'cycle'
-          ? { kind: 'wait', inMs: REST_MS, progress: { stage: 'resting', since: now, equalReads: 0, sends: 0 } }
-          : { kind: 'done', text: 'is off' },
-      );
+      return awaitState('off', progress, state, now, () => (order.action === 'cycle' ? rest(now) : done('is off')));
     case 'shutting-down':
       return awaitShutdown(order, progress, state, now);
     case 'set':
@@ -94,6 +105,35 @@ function beginPower({ action }: PowerOrder, state: PowerState, now: Instant): St
       : { kind: 'failed', text: 'is off: there is nothing to reset; switch it on instead' };
   if (state === 'off') return done('was off already');
   return action === 'soft' ? command('soft', 'shutting-down', now) : command('off', 'turning-off', now);
+}
+
+/** What goes where nothing reads the power: the command, and a look-out for the machine's DHCP where it starts. */
+function blindStep(order: PowerOrder, progress: Progress, seen: Seen, now: Instant): Step {
+  const unread = 'nothing here reads its power';
+  switch (progress.stage) {
+    case 'begin':
+    case 'set':
+      if (order.action === 'on') return command('on', 'turning-on', now);
+      if (order.action === 'reset') return command('reset', 'resetting', now);
+      if (order.action === 'soft') return command('soft', 'shutting-down', now);
+      return command('off', 'turning-off', now);
+    case 'resting':
+      return now < after(progress.since, REST_MS)
+        ? { kind: 'wait', inMs: REST_MS - (now - progress.since), progress }
+        : command('on', 'turning-on', now);
+    case 'turning-off':
+      return order.action === 'cycle' ? rest(now) : done(`was told to turn off; ${unread}`);
+    case 'shutting-down':
+      return done(`was told to shut down; ${unread}`);
+    case 'turning-on':
+    case 'resetting': {
+      if (seen?.kind === 'booted') return done('has started: it asked for an address');
+      const leftMs = WATCH_MS - (now - progress.since);
+      if (leftMs > 0) return { kind: 'watch', inMs: leftMs, progress };
+      const told = progress.stage === 'resetting' ? 'reset' : 'turn on';
+      return done(`was told to ${told}; ${unread}, and it asked for no address within ${WATCH_MS / 60_000} minutes`);
+    }
+  }
 }
 
 /** Waits for a state in two reads one after the other; the command is given once more when nothing moves. */
@@ -165,8 +205,13 @@ function describeWish({ device, firmware, isPersistent }: BootWish): string {
 
 const look = (progress: Progress, inMs: number): Step => ({ kind: 'read-power', inMs, progress });
 const done = (text: string): Step => ({ kind: 'done', text });
+const rest = (now: Instant): Step => ({
+  kind: 'wait',
+  inMs: REST_MS,
+  progress: { stage: 'resting', since: now, equalReads: 0, sends: 0 },
+});
 
-function command(action: PowerAction, stage: Stage, now: Instant): Step {
+function command(action: PowerAction, stage: OrderStage, now: Instant): Step {
   return { kind: 'set-power', action, progress: { stage, since: now, equalReads: 0, sends: 1 } };
 }
 
@@ -175,8 +220,7 @@ function command(action: PowerAction, stage: Stage, now: Instant): Step {
  * already; a reset and the shutdown of an operating system are not given a second time by themselves.
  */
 export function resume(order: Order, progress: Progress, now: Instant): Progress | { failed: string } {
-  if (progress.stage === 'begin') return begun(now);
-  if (order.kind === 'boot') return begun(now);
+  if (progress.stage === 'begin' || order.kind !== 'power') return begun(now);
   if (progress.stage === 'resetting')
     return { failed: 'Firstlight was restarted while the machine was: whether it was reset is not known' };
   if (progress.stage === 'shutting-down') return { ...progress, equalReads: 0 };

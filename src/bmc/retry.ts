@@ -6,8 +6,11 @@ export type Verdict =
   | { kind: 'next-driver'; refuses: boolean }
   | { kind: 'give-up'; refuses: boolean };
 
-/** How often a driver has failed at one order so far, this time included, and for how long. */
-export type Failures = { count: number; sinceMs: number };
+/**
+ * How often a driver has failed at one order so far, this time included, and for how long. `isSettling`: a command was given; a BMC
+ * that shares its port with the host is away while the host's power changes (B12).
+ */
+export type Failures = { count: number; sinceMs: number; isSettling?: boolean };
 
 type Row = {
   /** The first wait, doubled each time up to `lastMs`; absent where asking again is of no use. */
@@ -21,6 +24,8 @@ type Row = {
   goesOn: boolean;
 };
 
+const SETTLE_MS = 90_000;
+
 /**
  * Ironic retries busy BMCs for 60 s (command_retry_timeout); session slots come free after 1 to 3 minutes (peer-systems 8); a wrong
  * password that is tried again and again locks the account.
@@ -31,7 +36,8 @@ const ROWS: Readonly<Record<BmcErrorKind, Row>> = {
   'no-session-slot': { firstMs: 10_000, lastMs: 60_000, withinMs: 180_000, goesOn: true },
   'no-such-user': { refuses: true, goesOn: true },
   'wrong-password': { refuses: true, goesOn: true },
-  privilege: { refuses: true, goesOn: true },
+  // it may do other things, with the same login
+  privilege: { goesOn: true },
   'wrong-cipher-suite': { refuses: true, goesOn: true },
   // somebody may stand in between: no other door is shown the password either
   certificate: { refuses: true, goesOn: false },
@@ -42,10 +48,16 @@ const ROWS: Readonly<Record<BmcErrorKind, Row>> = {
 
 /** `hasNext`: the machine has another driver after this one. */
 export function judgeFailure(kind: BmcErrorKind, failures: Failures, hasNext: boolean): Verdict {
-  const { firstMs, lastMs = 0, withinMs = 0, refuses = false, goesOn } = ROWS[kind];
+  const { firstMs, lastMs = 0, refuses = false, goesOn, ...row } = ROWS[kind];
+  const withinMs = Math.max(row.withinMs ?? 0, failures.isSettling ? SETTLE_MS : 0);
   if (firstMs !== undefined) {
     const inMs = Math.min(lastMs, firstMs * 2 ** (failures.count - 1));
     if (failures.sinceMs + inMs <= withinMs) return { kind: 'retry', inMs };
   }
   return { kind: goesOn && hasNext ? 'next-driver' : 'give-up', refuses };
+}
+
+/** Whether a link that failed so is left alone until somebody changes something. */
+export function isRefusal(kind: BmcErrorKind): boolean {
+  return ROWS[kind].refuses === true;
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WireError } from '../wire/bytes.ts';
 import {
   COMPLETION,
@@ -16,29 +15,26 @@ import { SequenceWindow } from '../wire/ipmi-window.ts';
 import type { CipherSuite } from '../wire/rakp.ts';
 import { decodeRmcp, encodeRmcp, PAYLOAD } from '../wire/rmcp.ts';
 import { BmcError, type BmcTarget } from './driver.ts';
-import { type Login, type LoginOptions, type Proofs, performLogin } from './ipmi-login.ts';
-import { type Answer, BUSY, type IpmiPath, refusal } from './ipmi-path.ts';
+import type { Login, Proofs } from './ipmi-attempt.ts';
+import { type LoginOptions, performLogin } from './ipmi-login.ts';
+import { type Answer, askUntilReady, BUSY, type IpmiPath, refusal } from './ipmi-path.ts';
 import type { QuirkNotes } from './ipmi-quirks.ts';
 import { chooseWaits, type Link, type Outcome, type Patience } from './link.ts';
 
-const BUSY_TRIES = 5;
-/** BMCs forget a session after a minute without a command (6.12.15): well within that. */
+/** BMCs forget a session after a minute without a command (6.12.15): twice within that. */
 const KEEP_ALIVE_MS = 25_000;
+/** A BMC that shares a port with the host is away for seconds when the power changes: one silence is no end (B12). */
+const SILENCES = 2;
 
-/** Logs in to a BMC and raises the session to ADMINISTRATOR, else OPERATOR. Whoever opens it closes it. */
+/** Logs in to a BMC. Whoever opens a session closes it. */
 export async function openSession(link: Link, target: BmcTarget, options: LoginOptions): Promise<Session> {
-  const login = await performLogin(link, target, options);
-  const session = new Session(link, target, options, login);
-  try {
-    await session.raisePrivilege();
-    return session;
-  } catch (error) {
-    await session.close();
-    throw error;
-  }
+  return new Session(link, target, options, await performLogin(link, target, options));
 }
 
-/** An open session on a BMC: one command in flight, each signed and encrypted. */
+/**
+ * An open session on a BMC: one command in flight, each signed and encrypted. It has the privilege USER (22.18), and more
+ * from the first command on that needs more, or is refused for want of it.
+ */
 export class Session implements IpmiPath {
   readonly target: BmcTarget;
   readonly suite: CipherSuite;
@@ -53,8 +49,9 @@ export class Session implements IpmiPath {
   #packetSequence = 1; // 6.12.8: 0 is for packets outside of a session
   #messageSequence = 0;
   #isSilent = false;
+  #isRaised = false;
   #running: Promise<unknown> = Promise.resolve();
-  #askedAt = 0;
+  #askedAt = performance.now();
 
   constructor(link: Link, target: BmcTarget, { patience, notes }: LoginOptions, login: Login) {
     this.target = target;
@@ -69,45 +66,51 @@ export class Session implements IpmiPath {
 
   /** The answer of a command whatever it is; a BMC that is busy is asked again a few times. */
   ask<Q, A>(command: Command<Q, A>, request: Q, lun = 0): Promise<Outcome<Answer<A>>> {
-    const outcome = this.#running.then(() => this.#askUntilReady(command, request, lun));
+    const outcome = this.#running.then(() => this.#askWithPrivilege(command, request, lun));
     this.#running = outcome.catch(() => undefined);
     return outcome;
   }
 
-  async #askUntilReady<Q, A>(command: Command<Q, A>, request: Q, lun: number): Promise<Outcome<Answer<A>>> {
-    for (let tries = 1; ; tries++) {
-      const outcome = await this.#askOnce(command, request, lun, this.#patience.sends);
-      if (!outcome.answered || !BUSY.includes(outcome.value.completion)) return outcome;
-      this.#notes.add('B8', `said to ${command.name}: ${describeCompletion(outcome.value.completion, command)}`);
-      if (tries === BUSY_TRIES) return outcome;
-      await sleep(this.#patience.lastMs);
-    }
+  async #askWithPrivilege<Q, A>(command: Command<Q, A>, request: Q, lun: number): Promise<Outcome<Answer<A>>> {
+    if (command.privilege > PRIVILEGE.user) await this.#raisePrivilege();
+    const outcome = await this.#askUntilReady(command, request, lun);
+    const isRefused = outcome.answered && outcome.value.completion === COMPLETION.insufficientPrivilege;
+    if (!isRefused || this.#isRaised) return outcome;
+    await this.#raisePrivilege();
+    return this.#askUntilReady(command, request, lun);
+  }
+
+  #askUntilReady<Q, A>(command: Command<Q, A>, request: Q, lun: number): Promise<Outcome<Answer<A>>> {
+    const ask = () => this.#askOnce(command, request, lun, this.#patience.sends);
+    return askUntilReady(command, ask, { notes: this.#notes, waitMs: this.#patience.lastMs });
   }
 
   /** ADMINISTRATOR lets every command through; OPERATOR is enough for ours on most BMCs. */
-  async raisePrivilege(): Promise<void> {
+  async #raisePrivilege(): Promise<void> {
+    if (this.#isRaised) return;
     let text = '';
     for (const privilege of [PRIVILEGE.administrator, PRIVILEGE.operator]) {
       if (privilege > this.#login.privilege) continue;
-      const outcome = await this.ask(setSessionPrivilege, { privilege });
+      const outcome = await this.#askUntilReady(setSessionPrivilege, { privilege }, 0);
       if (!outcome.answered) {
         throw new BmcError('unreachable', this.target, `${outcome.why} when asked for ${setSessionPrivilege.name}`);
       }
       const { completion } = outcome.value;
-      if (completion === COMPLETION.ok) return;
+      this.#isRaised = completion === COMPLETION.ok;
+      if (this.#isRaised) return;
       if (BUSY.includes(completion)) throw refusal(this, setSessionPrivilege, completion);
       text = describeCompletion(completion, setSessionPrivilege);
     }
     throw new BmcError('privilege', this.target, `gives user ${this.target.user} too little privilege: ${text}`);
   }
 
-  /** Packets of serial over LAN, each once, until the function that it returns is called. */
-  listenSol(listener: (payload: Buffer) => void): () => void {
+  /** Packets of serial over LAN until the function that it returns is called. `isNew`: this very packet was not here before. */
+  listenSol(listener: (payload: Buffer, isNew: boolean) => void): () => void {
     const seen = new SequenceWindow();
     return this.#link.listen((datagram) => {
       try {
         const packet = this.#decode(datagram);
-        if (packet?.payloadType === PAYLOAD.sol && seen.take(packet.sequence)) listener(packet.message);
+        if (packet?.payloadType === PAYLOAD.sol) listener(packet.message, seen.take(packet.sequence));
       } catch (error) {
         if (!(error instanceof WireError)) throw error; // anybody can send garbage
       }
@@ -118,23 +121,34 @@ export class Session implements IpmiPath {
     await this.#link.tell(this.#encode(PAYLOAD.sol, payload));
   }
 
-  /** Asks the BMC for its device id whenever nothing else was asked for a while; `onLost` once it does not answer. */
+  /**
+   * Asks the BMC for its device id whenever nothing else was asked for a while, until the function that it returns is
+   * called. `onLost` is told when it did not answer twice, one after the other: by then it has forgotten the session.
+   */
   keepAlive(onLost: (why: string) => void, everyMs = KEEP_ALIVE_MS): () => void {
     let isAsking = false;
+    let silences = 0;
     const check = async () => {
-      if (isAsking || Date.now() - this.#askedAt < everyMs / 2) return;
+      if (isAsking || performance.now() - this.#askedAt < everyMs / 2) return;
       isAsking = true;
       const outcome = await this.ask(getDeviceId, undefined);
       isAsking = false;
-      if (!outcome.answered) onLost(outcome.why);
+      silences = outcome.answered ? 0 : silences + 1;
+      if (!outcome.answered && silences >= SILENCES) onLost(outcome.why);
     };
     const timer = setInterval(() => void check().catch((error: Error) => onLost(error.message)), everyMs);
     return () => clearInterval(timer);
   }
 
+  /** For a session that is to be open for hours: its link loses its limit. */
+  removeLimit(): void {
+    this.#link.removeLimit();
+  }
+
   /** A BMC has 4 to 16 slots and keeps a forgotten session for a minute or more: this never throws and always tells. */
   async close(): Promise<void> {
     await this.#running;
+    this.#link.removeLimit(); // the two sends of a logout are limit enough
     const request = { sessionId: this.#login.bmcId };
     if (this.#isSilent) await this.#link.tell(this.#encodeCommand(closeSession, request, 0));
     else await this.#askOnce(closeSession, request, 0, 2).catch(() => undefined);
@@ -160,7 +174,7 @@ export class Session implements IpmiPath {
     };
     const outcome = await this.#link.ask(make, read, chooseWaits({ ...this.#patience, sends }, Math.random()));
     this.#isSilent = !outcome.answered;
-    this.#askedAt = Date.now();
+    this.#askedAt = performance.now();
     return outcome;
   }
 

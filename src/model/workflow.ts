@@ -6,8 +6,8 @@ import type { Instant } from './time.ts';
 export const MILESTONES = ['inventoried', 'installed', 'alive'] as const;
 export type Milestone = (typeof MILESTONES)[number];
 
-/** What a stage has the server do when it begins, in order. One file each in workflow/actions. */
-export const ACTIONS = ['power-off', 'boot-network', 'power-on'] as const;
+/** What a stage has the server do when it begins, in order; see workflow/actions.ts. */
+export const ACTIONS = ['power-off', 'boot-network', 'boot-disk', 'power-on'] as const;
 export type ActionName = (typeof ACTIONS)[number];
 
 export const Stage = Type.Object(

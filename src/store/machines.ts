@@ -11,19 +11,9 @@ import {
 import type { Instant } from '../model/time.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
 import type { Db } from './db.ts';
-import type { Secrets } from './secrets.ts';
 
 /** How far the machine's present boot has come; tells a new boot from the next stage of the same one. */
 export type BootStage = 'none' | 'firmware' | 'ipxe' | 'script' | 'os' | 'local';
-
-export type BmcRecord = {
-  driver: string;
-  address: string;
-  port: number;
-  user: string;
-  password: string;
-  cipherSuite?: number;
-};
 
 export type NewMachine = { macs: Mac[]; name?: string | undefined; state: MachineState; serial?: string | undefined };
 
@@ -54,18 +44,18 @@ const SELECT = `
   SELECT machine.*,
          (SELECT group_concat(mac, ' ') FROM (SELECT mac FROM machine_mac WHERE machine_id = machine.id ORDER BY rowid)) AS macs,
          (SELECT group_concat(profile, ' ') FROM (SELECT profile FROM machine_profile WHERE machine_id = machine.id ORDER BY position)) AS profiles,
-         (SELECT address FROM bmc WHERE machine_id = machine.id) AS bmc_address
+         (SELECT iif(address = '', driver, address) FROM bmc_link WHERE machine_id = machine.id ORDER BY position LIMIT 1) AS bmc_address
     FROM machine`;
 
 /**
- * The machines, their MACs, boots, inventories and BMCs. Which machine has a MAC is held in memory, and so is each machine from
+ * The machines, their MACs, boots and inventories. Which machine has a MAC is held in memory, and so is each machine from
  * its first reading to its next change: every DHCP request asks for both. `addressOf` gives the address that a card has now.
  */
 export type Machines = ReturnType<typeof openMachines>;
 
 type Kept = { machine: Machine; stage: BootStage };
 
-export function openMachines(db: Db, secrets: Secrets, addressOf: (macs: readonly Mac[]) => Ipv4 | undefined) {
+export function openMachines(db: Db, addressOf: (macs: readonly Mac[]) => Ipv4 | undefined) {
   const byId = db.sql.prepare<[number], MachineRow>(`${SELECT} WHERE machine.id = ?`);
   const byName = db.sql.prepare<[string], MachineRow>(`${SELECT} WHERE machine.name = ?`);
   const allMacs = db.sql.prepare<[], { mac: string; machine_id: number }>('SELECT mac, machine_id FROM machine_mac');
@@ -94,15 +84,6 @@ export function openMachines(db: Db, secrets: Secrets, addressOf: (macs: readonl
     'INSERT OR IGNORE INTO machine_profile (machine_id, profile, position) VALUES (?, ?, ?)',
   );
   const remove = db.sql.prepare('DELETE FROM machine WHERE id = ?');
-  const bmcOf = db.sql.prepare<
-    [number],
-    { driver: string; address: string; port: number; user: string; password: Buffer; cipher_suite: number | null }
-  >('SELECT driver, address, port, user, password, cipher_suite FROM bmc WHERE machine_id = ?');
-  const putBmc = db.sql.prepare(`
-    INSERT INTO bmc (machine_id, driver, address, port, user, password) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (machine_id) DO UPDATE SET driver = excluded.driver, address = excluded.address, port = excluded.port,
-      user = excluded.user, password = excluded.password, cipher_suite = NULL`);
-  const setCipherSuite = db.sql.prepare('UPDATE bmc SET cipher_suite = ? WHERE machine_id = ?');
 
   const idByMac = new Map<string, number>();
   const kept = new Map<number, Kept>();
@@ -251,19 +232,8 @@ export function openMachines(db: Db, secrets: Secrets, addressOf: (macs: readonl
       return { stage: present?.stage ?? 'none', ...(seenAt !== undefined ? { seenAt } : {}) };
     },
 
-    bmc(id: number): BmcRecord | undefined {
-      const row = bmcOf.get(id);
-      if (!row) return undefined;
-      const { cipher_suite, password, ...rest } = row;
-      return {
-        ...rest,
-        password: secrets.open(password),
-        ...(cipher_suite != null ? { cipherSuite: cipher_suite } : {}),
-      };
-    },
-    setBmc: (id: number, bmc: BmcRecord): void =>
-      change(id, () => putBmc.run(id, bmc.driver, bmc.address, bmc.port, bmc.user, secrets.seal(bmc.password))),
-    setCipherSuite: (id: number, suite: number): void => void setCipherSuite.run(suite, id),
+    /** Read it again the next time: something of it was changed elsewhere. */
+    forget: (id: number): void => void kept.delete(id),
   };
 }
 

@@ -56,7 +56,7 @@ export type OtherRecord = { kind: 'other'; type: number };
 export type SdrRecord = FullRecord | CompactRecord | EventOnlyRecord | FruRecord | ControllerRecord | OtherRecord;
 export type SensorRecord = FullRecord | CompactRecord | EventOnlyRecord;
 
-export const SDR_TYPE = { full: 0x01, compact: 0x02, eventOnly: 0x03, fru: 0x11, controller: 0x12 };
+const SDR_TYPE = { full: 0x01, compact: 0x02, eventOnly: 0x03, fru: 0x11, controller: 0x12 };
 
 /** The length of a whole record, header included, from its first 5 bytes (43). */
 export function sdrLength(header: Buffer): number {

@@ -38,7 +38,7 @@ export const getChannelAuthCapabilities: Command<
   },
 };
 
-/** 22.15. One block of 16 bytes at a time; `records` is a piece of the list that `decodeCipherSuites` reads. */
+/** 22.15. One block of 16 bytes at a time; `records` is a piece of the list (22.15.1). */
 export const getChannelCipherSuites: Command<
   { channel: number; listIndex: number },
   { channel: number; records: Buffer }
@@ -59,18 +59,6 @@ export const getChannelCipherSuites: Command<
     return { channel, records: data.subarray(1, 17) };
   },
 };
-
-/** The standard cipher suites in a joined list of records (22.15.1); OEM suites are left out. */
-export function decodeCipherSuites(records: Buffer): number[] {
-  const suites: number[] = [];
-  for (let at = 0; at < records.length; at++) {
-    const start = records[at];
-    if (start === 0xc0) suites.push(new Reader(records, at + 1).u8('cipher suite'));
-    if (start === 0xc0) at += 1;
-    if (start === 0xc1) at += 4; // OEM suite: its number and 3 bytes of enterprise number
-  }
-  return suites;
-}
 
 /** 22.18 */
 export const setSessionPrivilege: Command<{ privilege: number }, { privilege: number }> = {

@@ -13,7 +13,7 @@ export const activateSol: Command<{ instance: number }, SolSettings> = {
   name: 'Activate Payload (serial over LAN)',
   netFn: NET_FN.app,
   command: 0x48,
-  privilege: PRIVILEGE.user,
+  privilege: PRIVILEGE.operator, // appendix G leaves it to the BMC's settings (26.3 parameter 2): this or ADMINISTRATOR
   completions: {
     128: 'somebody else has the serial console',
     129: 'serial over LAN is turned off',
@@ -49,7 +49,7 @@ export const deactivateSol: Command<{ instance: number }, void> = {
   name: 'Deactivate Payload (serial over LAN)',
   netFn: NET_FN.app,
   command: 0x49,
-  privilege: PRIVILEGE.user,
+  privilege: PRIVILEGE.operator, // as above
   completions: { 128: 'the serial console is not in use', 129: 'serial over LAN is turned off' },
   encodeRequest: ({ instance }) => Buffer.of(SOL_PAYLOAD.type, instance, 0, 0, 0, 0),
   decodeRequest(data) {

@@ -3,7 +3,7 @@
 const BCD_PLUS = '0123456789 -.:,_';
 
 /** How the bytes of a text are to be read: bits 7:6 of its type/length byte. */
-export const TEXT_TYPE = { binary: 0, bcdPlus: 1, sixBit: 2, latin1: 3 };
+const TEXT_TYPE = { binary: 0, bcdPlus: 1, sixBit: 2, latin1: 3 };
 
 /** A text of one of the four types, without what pads it. Binary is written in hexadecimal digits. */
 export function decodeTypedText(type: number, bytes: Buffer): string {

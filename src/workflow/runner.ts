@@ -1,17 +1,17 @@
-import type { BmcDriver, DriverName } from '../bmc/driver.ts';
-import { openBmc } from '../bmc/index.ts';
+import type { Supervisor } from '../bmc/supervisor.ts';
 import type { Events } from '../events.ts';
 import { AppError } from '../model/errors.ts';
 import { after, type Clock } from '../model/time.ts';
-import type { ActionName, Job } from '../model/workflow.ts';
+import type { Job } from '../model/workflow.ts';
 import type { Effect, Jobs, NewJob } from '../store/jobs.ts';
 import type { Machines } from '../store/machines.ts';
-import { PERFORM } from './actions/index.ts';
+import { ACTION_TABLE, describeAction } from './actions.ts';
 import { advance, describeJob, isOverdue, type JobHappening } from './advance.ts';
 
 export type RunnerOptions = {
   machines: Machines;
   jobs: Jobs;
+  supervisor: Supervisor;
   events: Events;
   clock: Clock;
   /** Machines that were discovered become ready by themselves. */
@@ -24,7 +24,7 @@ const OVERDUE_CHECK_MS = 5_000;
 
 /** Runs the jobs: takes what happened, asks `advance`, stores what follows and performs it. Resumes after a restart. */
 export function createRunner(options: RunnerOptions) {
-  const { machines, jobs, events, clock } = options;
+  const { machines, jobs, supervisor, events, clock } = options;
   const busy = new Set<number>();
   let stopped = false;
 
@@ -75,7 +75,12 @@ export function createRunner(options: RunnerOptions) {
         text: `install ticket closed: ${step.closeTicket}`,
         machineId: job.machineId,
       });
-    if (step.job.state !== 'running') jobs.dropEffects(job.id, now);
+    if (step.job.state !== 'running') {
+      for (const effect of jobs.effectsTodo())
+        if (effect.jobId === job.id) supervisor.cancelOfEffect(effect.id, step.job.why);
+      supervisor.dropAwaited(job.machineId);
+      jobs.dropEffects(job.id, now);
+    }
     for (const action of step.effects) jobs.addEffect(job.id, action, now);
     // who was told to be ignored meanwhile stays so
     if (step.machineState && machines.byId(job.machineId)?.state !== 'ignored')
@@ -112,67 +117,48 @@ export function createRunner(options: RunnerOptions) {
     const machine = job && machines.byId(job.machineId);
     if (!job || !machine) return;
     const { action } = effect;
-    if (machine.locked) return finish(effect, job, 'failed', `${machine.name} is locked`);
-    if (!machine.hasBmc) {
-      const words = `no BMC is known: do it by hand (${action})`;
-      return finish(effect, job, 'done', words);
+    const { order, endsRuns, isOptional } = ACTION_TABLE[action];
+    if (!supervisor.canPower(machine.id) && (action !== 'power-on' || !machine.hasBmc)) {
+      if (!isOptional) tellByHand(job, describeAction(action, machine));
+      return finish(effect, job, 'done', 'by hand');
     }
     // whatever runs on the machine now is about to end: it must not be handed work any more
-    if (action === 'power-off') jobs.dropRuns(machine.id);
-    const started = clock();
-    let bmc: BmcDriver | undefined;
+    if (endsRuns) jobs.dropRuns(machine.id);
     try {
-      bmc = openMachineBmc(machine.id);
-      const result = await PERFORM[action]({ machine, bmc, clock });
-      if (action === 'power-off') machines.setBoot(machine.id, machine.boot, 'none', clock());
-      finish(effect, job, 'done', result, clock() - started);
+      const placed =
+        supervisor.orderOfEffect(effect.id) ??
+        supervisor.place({
+          machineId: machine.id,
+          order: order(machine),
+          askedBy: `job ${job.id}`,
+          effectId: effect.id,
+        });
+      const ended = await supervisor.whenEnded(placed.id);
+      finish(effect, job, ended.state === 'done' ? 'done' : 'failed', ended.result);
     } catch (error) {
-      finish(effect, job, 'failed', (error as Error).message, clock() - started);
-    } finally {
-      await bmc?.close();
+      if (!(error instanceof AppError)) throw error;
+      finish(effect, job, 'failed', error.message);
     }
   }
 
-  function finish(effect: Effect, job: Job, state: 'done' | 'failed', result: string, ms = 0): void {
-    if (stopped) return; // it stays to do: the next start sees what became of it
-    events.settle(() => {
-      jobs.endEffect(effect.id, state, result, clock());
-      const words = ACTION_WORDS[effect.action];
-      if (state === 'done')
-        events.emit({
-          kind: 'power.command',
-          text: `${words}: ${result}`,
-          machineId: job.machineId,
-          data: { job: job.id, ms },
-        });
-      else
-        events.emit({
-          kind: 'power.failed',
-          text: `${words} failed: ${result}`,
-          machineId: job.machineId,
-          data: { job: job.id, ms },
-        });
-      if (state === 'failed') apply(jobs.byId(job.id) ?? job, { kind: 'failed', why: `${words} failed: ${result}` });
+  function tellByHand(job: Job, what: string): void {
+    events.emit({
+      kind: 'power.asked',
+      text: `no BMC is known: do it by hand (${what})`,
+      machineId: job.machineId,
+      data: { job: job.id },
     });
   }
 
-  /** The driver of a machine's BMC. Throws `no-bmc`. */
-  function openMachineBmc(machineId: number): BmcDriver {
-    const record = machines.bmc(machineId);
-    if (!record)
-      throw new AppError(
-        'no-bmc',
-        `no BMC is known for ${machines.byId(machineId)?.name}`,
-        'give it one with: firstlight bmc MACHINE ADDRESS --password-file FILE',
-      );
-    const { cipherSuite, driver, ...target } = record;
-    return openBmc(
-      { ...target, driver: driver as DriverName },
-      {
-        ...(cipherSuite === 3 || cipherSuite === 17 ? { cipherSuite } : {}),
-        onCipherSuite: (suite: number) => machines.setCipherSuite(machineId, suite),
-      },
-    );
+  function finish(effect: Effect, job: Job, state: 'done' | 'failed', result: string): void {
+    if (stopped) return; // it stays to do: the next start sees what became of it
+    events.settle(() => {
+      jobs.endEffect(effect.id, state, result, clock());
+      if (state === 'done' || ACTION_TABLE[effect.action].isOptional) return;
+      const machine = machines.byId(job.machineId);
+      const what = machine ? describeAction(effect.action, machine) : effect.action;
+      apply(jobs.byId(job.id) ?? job, { kind: 'failed', why: `${what} failed: ${result}` });
+    });
   }
 
   const overdue = setInterval(() => {
@@ -184,7 +170,6 @@ export function createRunner(options: RunnerOptions) {
     start,
     happened,
     wake,
-    openMachineBmc,
     fail: (jobId: number, why: string): void => {
       const job = jobs.byId(jobId);
       if (job) happened(job.machineId, { kind: 'failed', why });
@@ -197,9 +182,3 @@ export function createRunner(options: RunnerOptions) {
 }
 
 export type Runner = ReturnType<typeof createRunner>;
-
-const ACTION_WORDS: Readonly<Record<ActionName, string>> = {
-  'power-off': 'power off',
-  'boot-network': 'boot from the network',
-  'power-on': 'power on',
-};

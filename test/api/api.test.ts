@@ -201,7 +201,7 @@ test('secrets go in and never come out', () =>
     await call('PUT', 'machines/vm-01/bmc', bmc);
     await call('PATCH', 'machines/vm-01', { params: { userPasswordHash: HASH } });
     const { id } = harness.machines.named('vm-01');
-    assert.equal(harness.machines.bmc(id)?.password, PASSWORD);
+    assert.equal(harness.bmcs.password(id, 0), PASSWORD);
     harness.runner.stop();
     harness.runner.happened(id, { kind: 'cancelled', by: 'ada' });
     const { status } = await call('POST', 'machines/vm-01/reimage', {
@@ -403,7 +403,7 @@ test('one idempotency key makes one job, and is for that one request', () =>
 test('a locked machine is refused by every route that would disturb it', () =>
   withApi(async ({ call, harness }) => {
     const { id } = harness.addMachine('vm-01');
-    harness.machines.setBmc(id, { driver: 'ipmi', address: '127.0.0.1', port: 9, user: 'u', password: PASSWORD });
+    harness.setBmc(id, { port: 9 });
     harness.machines.setLocked(id, true);
     for (const [method, path, body] of [
       ['POST', 'reimage', { bootenv: 'debian-12' }],
@@ -432,10 +432,11 @@ test('power is read and set by the BMC, and verified', async () => {
         user: 'admin',
         password: PASSWORD.slice(0, 16),
       });
-      assert.deepEqual((await call('GET', 'machines/vm-01/power')).body, { power: 'off' });
-      assert.deepEqual((await call('POST', 'machines/vm-01/power', { action: 'on' })).body, { power: 'on' });
+      assert.deepEqual((await call('GET', 'machines/vm-01/power')).body, { power: 'unknown', orders: [] });
+      assert.equal((await call('GET', 'machines/vm-01/power?fresh=true')).body.power, 'off');
+      assert.equal((await call('POST', 'machines/vm-01/power', { action: 'on', wait: true })).body.power, 'on');
       assert.equal(bmc.isOn, true);
-      assert.equal(harness.told.at(-1)?.text, 'power on, asked by ada');
+      assert.equal(harness.told.at(-1)?.text, 'power on: is on, asked by ada');
       assertRefused(await call('POST', 'machines/vm-01/power', { action: 'explode' }), 400, 'bad-request', /action/);
     });
   } finally {
@@ -449,7 +450,7 @@ test('a BMC that refuses, and a machine without one, are told in a sentence', as
     await withApi(async ({ call, harness }) => {
       harness.addMachine('vm-01');
       assertRefused(
-        await call('GET', 'machines/vm-01/power'),
+        await call('GET', 'machines/vm-01/power?fresh=true'),
         409,
         'no-bmc',
         /^no BMC is known for vm-01$/,
@@ -462,8 +463,8 @@ test('a BMC that refuses, and a machine without one, are told in a sentence', as
         password: PASSWORD,
       });
       const wrong = /^BMC 127\.0\.0\.1 port \d+ .*password/;
-      assertRefused(await call('GET', 'machines/vm-01/power'), 502, 'bmc-failed', wrong);
-      assertRefused(await call('POST', 'machines/vm-01/power', { action: 'on' }), 502, 'bmc-failed', wrong);
+      assertRefused(await call('POST', 'machines/vm-01/power', { action: 'on', wait: true }), 502, 'bmc-failed', wrong);
+      assertRefused(await call('GET', 'machines/vm-01/power?fresh=true'), 502, 'bmc-failed', /is not asked any more/);
       assert.match(harness.told.at(-1)?.text ?? '', /^power on failed: BMC 127\.0\.0\.1/);
     });
   } finally {

@@ -3,16 +3,17 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { BmcConsole, BmcDriver } from '../../src/bmc/driver.ts';
-import { openBmc } from '../../src/bmc/index.ts';
+import { openIpmi } from '../../src/bmc/ipmi.ts';
+import type { Patience } from '../../src/bmc/link.ts';
 import { type IpmiBmc, startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
 import { parseFaults } from '../../src/lab/bmc-sim/ipmi-faults.ts';
 import { missing, startIpmiSim } from './ipmi-sim.ts';
 
 const patience = { firstMs: 80, lastMs: 160, sends: 12 };
 
-function open(port: number, keepAliveMs?: number): BmcDriver {
+function open(port: number, keepAliveMs?: number, waits: Patience = patience): BmcDriver {
   const target = { driver: 'ipmi', address: '127.0.0.1', port, user: 'admin', password: 's3cret' } as const;
-  return openBmc(target, { patience, ...(keepAliveMs && { keepAliveMs }) });
+  return openIpmi(target, { patience: waits, ...(keepAliveMs && { keepAliveMs }) });
 }
 
 async function withConsole(
@@ -86,6 +87,36 @@ test('sends a serial break', () =>
     console.sendBreak!();
     await broken;
   }));
+
+test('sends again what the machine refuses to take for now: characters and a break', () =>
+  withConsole('serial-refuses=3', async (console, bmc) => {
+    const typed = collect((listener) => bmc.serial.onInput(listener));
+    let breaks = 0;
+    const broken = new Promise<void>((resolve) => bmc.serial.onBreak(() => resolve(void breaks++)));
+    console.sendBreak!();
+    console.write(Buffer.from('abc'));
+    await Promise.all([broken, typed.until('abc')]);
+    assert.deepEqual([typed.text(), breaks, bmc.faults.get('serial-refuses')], ['abc', 1, 0]);
+  }));
+
+test('stays open when one sign of life has no answer, for a shared port may be away a while (B12)', async () => {
+  const bmc = await startIpmiBmc();
+  try {
+    const driver = open(bmc.port, 30, { firstMs: 30, lastMs: 30, sends: 2 });
+    const console = await driver.console!();
+    bmc.faults.set('hang', 1);
+    const before = bmc.datagrams.in;
+    while (bmc.datagrams.in < before + 3) await new Promise((resolve) => setImmediate(resolve));
+    bmc.faults.delete('hang'); // two datagrams of the first one were lost, and one of the second
+    const printed = collect((listener) => console.onData(listener));
+    bmc.serial.write(Buffer.from('still there'));
+    await printed.until('still there');
+    await driver.close();
+    assert.equal(await console.ended, 'it was closed');
+  } finally {
+    await bmc.stop();
+  }
+});
 
 test('keeps its session alive while nothing is typed, and other commands go on beside it', () =>
   withConsole(

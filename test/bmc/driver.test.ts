@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type BmcDriver, BmcError, type BmcErrorKind } from '../../src/bmc/driver.ts';
-import { type DriverOptions, openBmc } from '../../src/bmc/index.ts';
+import { type IpmiOptions, openIpmi } from '../../src/bmc/ipmi.ts';
 import type { Patience } from '../../src/bmc/link.ts';
 import { PRIVILEGE } from '../../src/wire/ipmi.ts';
 import { BOOT_SELECTOR, decodeBootFlags } from '../../src/wire/ipmi-boot.ts';
@@ -14,8 +14,8 @@ type WireBmc = Awaited<ReturnType<typeof startWireBmc>>;
 const STEADY = { firstMs: 2000, lastMs: 3000, sends: 4 };
 const SHORT = { firstMs: 300, lastMs: 300, sends: 4 };
 
-function open(port: number, user = 'admin', password = 's3cret', options: DriverOptions = {}): BmcDriver {
-  return openBmc({ driver: 'ipmi', address: '127.0.0.1', port, user, password }, { patience: STEADY, ...options });
+function open(port: number, user = 'admin', password = 's3cret', options: IpmiOptions = {}): BmcDriver {
+  return openIpmi({ driver: 'ipmi', address: '127.0.0.1', port, user, password }, { patience: STEADY, ...options });
 }
 
 /** Runs `check` with a BMC of ours and a driver for it; whatever happens, no session may be left open on it. */
@@ -184,8 +184,26 @@ test('asks for the role OPERATOR when the BMC refuses ADMINISTRATOR in the login
 
 test('says that a user has too little privilege, and logs out', () =>
   withBmc({ users: viewer }, (_, bmc) =>
-    assertBmcError(open(bmc.port, 'viewer').powerState(), 'privilege', /user viewer/),
+    assertBmcError(open(bmc.port, 'viewer').setPower('on'), 'privilege', /gives user viewer too little privilege/),
   ));
+
+test('reads the power state as a mere USER, and asks for more privilege when the BMC wants it for that', async () => {
+  await withBmc({ users: viewer }, async (_, bmc) => assert.equal(await open(bmc.port, 'viewer').powerState(), 'off'));
+  await withBmc({ completions: { 'Get Chassis Status': [0xd4] } }, async (driver) =>
+    assert.equal(await driver.powerState(), 'off'),
+  );
+});
+
+test('costs 10 datagrams to read the power state, and 2 more the first time', () =>
+  withBmc({}, async (driver, { bmc: { datagrams } }) => {
+    const costs: number[] = [];
+    for (let before = 0, times = 0; times < 4; times++) {
+      await driver.powerState();
+      costs.push(datagrams.in + datagrams.out - before);
+      before = datagrams.in + datagrams.out;
+    }
+    assert.deepEqual(costs, [12, 10, 10, 10]);
+  }));
 
 test('says that no session slot is free', () =>
   withBmc({ slots: 0 }, (driver) => assertBmcError(driver.powerState(), 'no-session-slot', /no free session slot/)));
@@ -208,7 +226,7 @@ test('gives up on a BMC that stays busy, and logs out', () =>
   ));
 
 test('passes on why a command was refused', () =>
-  withBmc({ completions: { 'Get Device ID': [0xd4], 'Get Chassis Status': [0xa7] } }, async (driver) => {
+  withBmc({ completions: { 'Get Device ID': [0xd4, 0xd4], 'Get Chassis Status': [0xa7] } }, async (driver) => {
     await assertBmcError(driver.identity(), 'privilege', /does not have the privilege/);
     await assertBmcError(driver.powerState(), 'refused', /A7h, which no standard names/);
   }));
@@ -235,7 +253,7 @@ test('reads the power state when the answer to a power command is lost', async (
 test('says that nobody listens, and that an address does not exist', async () => {
   await assertBmcError(open(await freePort()).powerState(), 'unreachable', /nothing listens on that port\. Check/);
   const target = { driver: 'ipmi', address: 'bmc.invalid', port: 623, user: '', password: '' } as const;
-  await assert.rejects(openBmc(target).powerState(), { kind: 'unreachable' });
+  await assert.rejects(openIpmi(target).powerState(), { kind: 'unreachable' });
 });
 
 test('says that a BMC speaks IPMI 1.5 only', () =>

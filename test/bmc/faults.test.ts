@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type BmcDriver, BmcError, type BmcErrorKind } from '../../src/bmc/driver.ts';
-import { openBmc } from '../../src/bmc/index.ts';
+import { openIpmi } from '../../src/bmc/ipmi.ts';
 import type { Patience } from '../../src/bmc/link.ts';
-import { verifyPower } from '../../src/bmc/verify.ts';
 import { type IpmiBmc, type IpmiBmcOptions, startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
 import { FAULTS, parseFaults } from '../../src/lab/bmc-sim/ipmi-faults.ts';
 import { after, type Instant } from '../../src/model/time.ts';
@@ -22,7 +21,7 @@ async function withFaults(
   const target = { driver: 'ipmi', address: '127.0.0.1', port: bmc.port, user: 'admin', password: 's3cret' } as const;
   try {
     const { patience = STEADY, cipherSuite = 17 } = options;
-    const driver = openBmc(target, { patience, cipherSuite });
+    const driver = openIpmi(target, { patience, cipherSuite });
     await check(driver, bmc);
     await driver.close();
     if (!faults.includes('hang') && !faults.includes('lost')) assert.equal(bmc.sessions.open, 0, 'sessions left open');
@@ -168,7 +167,7 @@ for (const [faults, wanted] of Object.entries({ 'intel-plus': 2, 'intel-82571': 
           assert.equal(bmc.sessions.consoleIds.length, wanted + 1, 'known by now');
           assert.deepEqual(quirksOf(driver), ['B9']);
           const target = { address: '127.0.0.1', port: bmc.port, user: 'admin', password: 'a wrong one' };
-          const wrong = openBmc({ driver: 'ipmi', ...target });
+          const wrong = openIpmi({ driver: 'ipmi', ...target });
           await assert.rejects(wrong.powerState(), { kind: 'wrong-password' });
         },
         { cipherSuite },
@@ -194,35 +193,35 @@ function ownClock() {
   return { clock, sleep };
 }
 
-test('a state that follows late, or flips once, is believed when it was read twice (B3)', async () => {
+test('a state that follows late, or flips once, is read as the BMC says it (B3)', async () => {
   const { clock, sleep } = ownClock();
-  for (const faults of ['settles=20000', 'flips', 'flips settles=5000']) {
+  const cases: [string, string[]][] = [
+    ['settles=2500', ['off', 'off', 'off', 'on', 'on']],
+    ['flips', ['on', 'off', 'on', 'on', 'on']],
+    ['flips settles=500', ['off', 'off', 'on', 'on', 'on']],
+  ];
+  for (const [faults, wanted] of cases) {
     await withFaults(
       faults,
       async (driver) => {
         await driver.setPower('on');
-        const verdict = await verifyPower(driver, 'on', { withinMs: 60_000, clock, sleep });
-        assert.deepEqual(verdict, { reached: true }, faults);
-        assert.equal(await driver.powerState(), 'on', faults);
+        const states: string[] = [];
+        for (const _ of wanted) {
+          states.push(await driver.powerState());
+          await sleep(1000);
+        }
+        assert.deepEqual(states, wanted, faults);
       },
       { clock },
     );
   }
 });
 
-test('a BMC that lies is found out: success, and nothing happened', async () => {
-  const { clock, sleep } = ownClock();
-  await withFaults(
-    'lies',
-    async (driver) => {
-      await driver.setPower('on');
-      const verdict = await verifyPower(driver, 'on', { withinMs: 10_000, clock, sleep });
-      const because = 'The power did not turn on within 10 s: the BMC reads off.';
-      assert.deepEqual(verdict, { reached: false, because });
-    },
-    { clock },
-  );
-});
+test('a BMC that lies says success, and its state says that nothing happened', () =>
+  withFaults('lies', async (driver) => {
+    await driver.setPower('on');
+    assert.equal(await driver.powerState(), 'off');
+  }));
 
 test('the boot device is dropped after 60 seconds by a BMC that cannot be told otherwise (B1), and kept by others', async () => {
   const wish = { device: 'network', firmware: 'uefi', isPersistent: false } as const;

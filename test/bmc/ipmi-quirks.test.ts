@@ -34,6 +34,7 @@ test('a quirk is in force for its makers, and where a setting says so', () => {
     kind: 'refused',
     text: 'BMC 10.0.0.9 port 623 has the quirk R3 in its settings, which is none of IPMI. Name quirks B1 to B16 in its setting "quirks".',
   });
+  assert.throws(() => openBmc({ ...target, settings: { quirks: 'B17' } }), /has the quirk B17 in its settings/);
 });
 
 test('a quirk that was met is told once', () => {

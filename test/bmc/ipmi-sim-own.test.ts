@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { openBmc } from '../../src/bmc/index.ts';
+import { openIpmi } from '../../src/bmc/ipmi.ts';
 import { startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
 import { after, type Instant } from '../../src/model/time.ts';
 import { PRIVILEGE } from '../../src/wire/ipmi.ts';
@@ -135,9 +135,9 @@ test('forgets a session after a minute without a packet, by its own clock, and a
   const bmc = await startIpmiBmc({ clock: () => now, slots: 1 });
   try {
     const target = { driver: 'ipmi', address: '127.0.0.1', port: bmc.port, ...admin } as const;
-    const first = openBmc(target, { patience: { firstMs: 50, lastMs: 50, sends: 2 } });
+    const first = openIpmi(target, { patience: { firstMs: 50, lastMs: 50, sends: 2 } });
     const console = await first.console!();
-    const second = openBmc(target);
+    const second = openIpmi(target);
     await assert.rejects(second.powerState(), { kind: 'no-session-slot' });
     now = after(now, 59_000);
     await assert.rejects(second.powerState(), { kind: 'no-session-slot' });
@@ -154,7 +154,7 @@ test('keeps its event log by its own clock, and its readings as they are set', a
   let now = Date.UTC(2030, 0, 1) as Instant;
   const bmc = await startIpmiBmc({ clock: () => now });
   try {
-    const driver = openBmc({ driver: 'ipmi', address: '127.0.0.1', port: bmc.port, ...admin });
+    const driver = openIpmi({ driver: 'ipmi', address: '127.0.0.1', port: bmc.port, ...admin });
     now = after(now, 3_600_000);
     const details = Buffer.of(0x59, 96, 90);
     bmc.machine.addEvent({ generator: 0x20, sensorType: 1, sensorNumber: 1, isAssertion: true, eventType: 1, details });
@@ -189,7 +189,7 @@ test('drops what it cannot read and goes on', async () => {
     for (const hex of junk) socket.send(Buffer.from(hex, 'hex'), bmc.port, '127.0.0.1');
     while (bmc.datagrams.in < junk.length) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(bmc.datagrams.out, 0);
-    const driver = openBmc({ driver: 'ipmi', address: '127.0.0.1', port: bmc.port, ...admin });
+    const driver = openIpmi({ driver: 'ipmi', address: '127.0.0.1', port: bmc.port, ...admin });
     assert.equal(await driver.powerState(), 'off');
   } finally {
     socket.close();

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { openBmc } from '../../src/bmc/index.ts';
 import { ipmitoolArguments } from '../../src/bmc/ipmitool.ts';
@@ -8,6 +7,7 @@ import { type IpmiBmc, startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
 import { parseFaults } from '../../src/lab/bmc-sim/ipmi-faults.ts';
 import { PRIVILEGE } from '../../src/wire/ipmi.ts';
 import { freePort, missing } from './ipmi-sim.ts';
+import { commandLines } from './ipmitool.ts';
 
 const skip = missing('ipmitool');
 const PASSWORD = 's3cr$t `\'"';
@@ -135,18 +135,6 @@ test('gives the password to nobody but ipmitool itself: not in its arguments, no
     assert.ok(!ipmitoolArguments(target('ipmitool', 623), how).join(' ').includes(PASSWORD));
   }),
 );
-
-function commandLines(): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        return [readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')];
-      } catch {
-        return []; // it has ended
-      }
-    });
-}
 
 test('reads what the shell of ipmitool prints', () => {
   const answer =

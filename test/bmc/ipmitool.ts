@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** What ipmitool says on a BMC of 127.0.0.1, with its exit code. The password goes by the environment, never in argv. */
 export function ipmitool(
@@ -19,4 +20,17 @@ export function ipmitool(
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, text: text.trim() }));
   });
+}
+
+/** How every process of this computer was called. */
+export function commandLines(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        return [readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')];
+      } catch {
+        return []; // it has ended
+      }
+    });
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
+import { openRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
 import { makeCertificate } from '../../src/lab/bmc-sim/redfish-certificate.ts';
 import { assertBmcError, makeTime, open, STEADY, withBmc } from './redfish.ts';
 
 test('tells the certificate it meets first, and refuses another one with both named', async () => {
   const at = Date.UTC(2026, 0, 1);
   const certificate = makeCertificate('bmc', at);
-  let sim = await startRedfishSim({ certificate });
+  let sim = await openRedfishSim({ certificate });
   const { port } = sim;
   try {
     const told: string[] = [];
@@ -30,7 +30,7 @@ test('tells the certificate it meets first, and refuses another one with both na
     }
 
     await sim.stop();
-    sim = await startRedfishSim({ port, certificate: makeCertificate('bmc', at) });
+    sim = await openRedfishSim({ port, certificate: makeCertificate('bmc', at) });
     const other = new RegExp(`another certificate .* was ${fingerprint} and is ([0-9A-F]{2}:){31}`);
     for (const driver of [first, open(port, { settings: { fingerprint } })])
       await assertBmcError(driver.powerState(), 'certificate', other);
@@ -41,7 +41,7 @@ test('tells the certificate it meets first, and refuses another one with both na
 });
 
 test('sends nothing when the certificate cannot be remembered', async () => {
-  const sim = await startRedfishSim();
+  const sim = await openRedfishSim();
   try {
     const onFingerprint = () => {
       throw new Error('the disk is full');
@@ -59,7 +59,7 @@ test('finds its System among several, by number in either byte order, by name or
     { uuid: '00112233-4455-6677-8899-aabbccddeeff', sku: 'TAG1' },
     { uuid: '10112233-4455-6677-8899-aabbccddeeff' },
   ];
-  const sim = await startRedfishSim({ systems });
+  const sim = await openRedfishSim({ systems });
   const { waits, ...time } = makeTime();
   const serialOf = async (settings: Record<string, string>) =>
     (await open(sim.port, { settings, options: { patience: STEADY, ...time } }).identity()).serial;
@@ -106,7 +106,7 @@ test('strikes the password out of what a BMC repeats', () =>
   }));
 
 test('says why a BMC cannot be reached', async () => {
-  const sim = await startRedfishSim();
+  const sim = await openRedfishSim();
   await sim.stop();
   const { waits, ...time } = makeTime();
   const driver = open(sim.port, { options: time });

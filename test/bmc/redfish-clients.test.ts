@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type RedfishSim, startRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
+import { openRedfishSim, type RedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
 import { missing } from './ipmi-sim.ts';
 import { PASSWORD } from './redfish.ts';
 
@@ -49,7 +49,7 @@ function run(command: string, args: string[], input = ''): Promise<{ code: numbe
 test('sushy powers, boots and reads our BMC', {
   skip: hasSushy ? false : 'python3-sushy is not installed',
 }, async () => {
-  const sim = await startRedfishSim();
+  const sim = await openRedfishSim();
   try {
     const seen = await sushy(
       sim,
@@ -117,7 +117,7 @@ test('sushy meets the faults that it works around as we do', {
 }, async () => {
   const boot = 'system.set_system_boot_options(sushy.BootSource.PXE, enabled=sushy.BootSourceOverrideEnabled.ONCE)\n';
   for (const name of ['weak-etag', 'etag-refused', 'boot-in-settings', 'etag-needed'] as const) {
-    const sim = await startRedfishSim({ faults: [{ name }] });
+    const sim = await openRedfishSim({ faults: [{ name }] });
     try {
       await sushy(sim, boot);
       assert.deepEqual(sim.model.done, ['node1 boot Pxe Once UEFI'], name);
@@ -128,7 +128,7 @@ test('sushy meets the faults that it works around as we do', {
 });
 
 test('redfishtool finds its way on our BMC', { skip: missing('redfishtool') }, async () => {
-  const sim = await startRedfishSim({ systems: [{ power: 'On' }] });
+  const sim = await openRedfishSim({ systems: [{ power: 'On' }] });
   const folder = await mkdtemp(join(tmpdir(), 'firstlight-redfishtool-'));
   const config = join(folder, 'config');
   await writeFile(config, JSON.stringify({ user: 'admin', password: PASSWORD }), { mode: 0o600 });

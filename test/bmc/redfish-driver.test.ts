@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BootWish } from '../../src/bmc/driver.ts';
-import { verifyPower } from '../../src/bmc/verify.ts';
-import { startRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
-import type { Instant } from '../../src/model/time.ts';
-import { assertBmcError, makeTime, open, withBmc } from './redfish.ts';
+import { openRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
+import { assertBmcError, open, withBmc } from './redfish.ts';
 
 const PXE: BootWish = { device: 'network', firmware: 'uefi', isPersistent: false };
 
@@ -175,17 +173,13 @@ test('finds manager and chassis where the System names none', () =>
     assert.equal((await driver.sensors()).length, 3);
   }));
 
-test('lets a lie about power be seen, and does not fall for a state that flips', () =>
+test('lets a lie about power be seen', () =>
   withBmc({ faults: [{ name: 'deaf', times: 1 }] }, async ({ driver, sim }) => {
-    const { sleep, steady } = makeTime();
-    const options = { withinMs: 5000, clock: () => steady() as Instant, sleep: (ms: number) => sleep(ms) };
     await driver.setPower('on');
-    const lie = await verifyPower(driver, 'on', options);
-    assert.match(lie.reached ? '' : lie.because, /did not turn on within 5 s: the BMC reads off/);
-    sim.faults.add({ name: 'flips', times: 1 });
-    assert.equal((await verifyPower(driver, 'on', options)).reached, false);
+    assert.equal(await driver.powerState(), 'off');
     await driver.setPower('on');
-    assert.deepEqual(await verifyPower(driver, 'on', options), { reached: true });
+    assert.equal(await driver.powerState(), 'on');
+    assert.deepEqual(sim.model.done, ['node1 On']);
   }));
 
 test('puts the lamp out by itself', () =>
@@ -195,18 +189,8 @@ test('puts the lamp out by itself', () =>
     assert.deepEqual(sim.model.done, ['node1 lamp on', 'node1 lamp off']);
   }));
 
-test('logs in for each call and out again, and asks for what it knows already no more', () =>
-  withBmc({}, async ({ driver, sim }) => {
-    await driver.powerState();
-    sim.asked.length = 0;
-    await driver.powerState();
-    const sessions = '/redfish/v1/SessionService/Sessions';
-    assert.deepEqual(sim.asked, [`POST ${sessions}`, 'GET /redfish/v1/Systems/node1', `DELETE ${sessions}/2`]);
-    assert.equal(sim.madeSessions(), 2);
-  }));
-
 test('has one request in flight to a BMC, whoever asks', async () => {
-  const sim = await startRedfishSim({ systems: [{}, {}], slots: 8, faults: [{ name: 'slow', ms: 5 }] });
+  const sim = await openRedfishSim({ systems: [{}, {}], slots: 8, faults: [{ name: 'slow', ms: 5 }] });
   try {
     const drivers = ['node1', 'node2'].map((system) => open(sim.port, { settings: { system } }));
     await Promise.all(drivers.flatMap((driver) => [driver.powerState(), driver.setPower('on'), driver.identity()]));
@@ -232,7 +216,7 @@ test('refuses calls after it is closed, and lets the running one end', () =>
   }));
 
 test('does not go on waiting for a busy BMC when it is closed', async () => {
-  const sim = await startRedfishSim({ faults: [{ name: 'status', status: 503, method: 'GET', path: '/Systems/' }] });
+  const sim = await openRedfishSim({ faults: [{ name: 'status', status: 503, method: 'GET', path: '/Systems/' }] });
   try {
     let isWaiting = () => {};
     const waiting = new Promise<void>((resolve) => {

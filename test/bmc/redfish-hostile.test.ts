@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { BmcError, type BmcErrorKind, type BootWish } from '../../src/bmc/driver.ts';
 import { describeRefusal } from '../../src/bmc/redfish/answer.ts';
-import { startRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
+import { openRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
 import { assertBmcError, open, PASSWORD, STEADY, withBmc } from './redfish.ts';
 
 const PXE: BootWish = { device: 'network', firmware: 'uefi', isPersistent: false };
@@ -17,9 +17,9 @@ test('does not follow a redirect away from the BMC, and does not follow for ever
     [`${SESSIONS}/again`, /again and again/],
   ] as const)
     await withBmc({}, async ({ driver, sim }) => {
-      await driver.powerState();
+      await driver.boot();
       sim.faults.add({ name: 'redirect', text, path: SESSIONS });
-      await assertBmcError(driver.powerState(), 'protocol', refusal);
+      await assertBmcError(driver.boot(), 'protocol', refusal);
       assert.ok(sim.asked.length < 30);
     });
 });
@@ -80,6 +80,15 @@ test('reads members one by one where expanding fails', () =>
     assert.ok(ids().includes('R21'));
   }));
 
+test('reads two resources and not one per sensor where a BMC does not expand', () =>
+  withBmc({ faults: [{ name: 'expand-unsaid' }] }, async ({ driver, sim }) => {
+    assert.equal((await driver.sensors()).length, 6);
+    assert.ok(!sim.asked.some((one) => one.includes('/Sensors')));
+    sim.faults.add({ name: 'status', status: 404, path: '/Thermal' });
+    sim.faults.add({ name: 'status', status: 404, path: '/Power' });
+    assert.equal((await driver.sensors()).length, 3, 'where there is nothing else, one per sensor');
+  }));
+
 test('survives a peer that speaks something else', async () => {
   for (const [bytes, kind, text] of [
     ['SSH-2.0-OpenSSH_9.2\r\n', 'protocol', /something that is not TLS/],
@@ -97,6 +106,28 @@ test('survives a peer that speaks something else', async () => {
     const driver = open(port, { options: { sleep: async () => undefined } });
     await assertBmcError(driver.powerState(), kind, text);
     await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test('R22: begins its handshake with one packet, also with old TLS', async () => {
+  for (const tls of ['modern', 'old']) {
+    const hellos: Buffer[] = [];
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (bytes) => {
+        hellos.push(bytes);
+        socket.destroy();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const driver = open(port, { settings: { tls }, options: { patience: { ...STEADY, tries: 1 } } });
+    await assertBmcError(driver.powerState(), 'unreachable', /closed the connection/);
+    await new Promise((resolve) => server.close(resolve));
+    const [hello] = hellos;
+    assert.equal(hello?.[0], 22, 'a handshake'); // RFC 8446 5.1
+    assert.equal(hello?.length, 5 + (hello?.readUInt16BE(3) ?? 0), 'came whole');
+    assert.ok((hello?.length ?? 0) < 1220, `${hello?.length} bytes`); // IPv6's least MTU without its headers
   }
 });
 
@@ -140,7 +171,7 @@ test('answers or fails with a BmcError, whatever the BMC puts in the place of wh
 });
 
 test('ends a call that a slow BMC draws out', async () => {
-  const sim = await startRedfishSim();
+  const sim = await openRedfishSim();
   try {
     let now = 0;
     const steady = () => {

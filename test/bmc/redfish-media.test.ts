@@ -16,6 +16,16 @@ test('inserts an image, makes it the next boot, and takes both back', () =>
     assert.equal(sim.model.done.length, 4, 'there is nothing to take out');
   }));
 
+test('R4b: takes the boot back from those who want all of it together', () =>
+  withBmc(
+    { systems: [{ manufacturer: 'ASRockRack' }], faults: [{ name: 'whole-needed' }] },
+    async ({ driver, sim }) => {
+      await driver.insertMedia(ISO);
+      await driver.insertMedia(undefined);
+      assert.deepEqual(sim.model.done.slice(2), ['CD1 eject', 'node1 boot None Disabled UEFI']);
+    },
+  ));
+
 test('leaves another boot setting alone when it takes an image out', () =>
   withBmc({ media: [{ image: ISO }] }, async ({ driver }) => {
     await driver.setBoot({ device: 'network', firmware: 'uefi', isPersistent: false });

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Answer, describeRefusal, meaningOf, messagesOf } from '../../src/bmc/redfish/answer.ts';
+import { judgeBootOrder } from '../../src/bmc/redfish/boot-options.ts';
 import { planBoot } from '../../src/bmc/redfish/boot-plan.ts';
 import { cleanText, decodeResource, isResource, pathOf, textAt } from '../../src/bmc/redfish/json.ts';
 import { chooseLogService } from '../../src/bmc/redfish/log.ts';
 import { chooseSystem, isSameUuid } from '../../src/bmc/redfish/match.ts';
 import { isImageIn } from '../../src/bmc/redfish/media-plan.ts';
 import { planPower } from '../../src/bmc/redfish/power.ts';
-import { rulesOf } from '../../src/bmc/redfish/quirks.ts';
+import { chooseQuirks, rulesOf } from '../../src/bmc/redfish/quirks.ts';
 import { chooseRedirect } from '../../src/bmc/redfish/redirect.ts';
 import { decideRetry, type FailedTry, REDFISH_PATIENCE } from '../../src/bmc/redfish/retry.ts';
 import { sensorOf } from '../../src/bmc/redfish/sensors.ts';
@@ -69,19 +70,28 @@ test('a link is a path of the same host', () => {
 test('the plan of a power command', () => {
   const send = (...args: Parameters<typeof planPower>) => {
     const plan = planPower(...args);
-    return 'send' in plan ? plan.send : plan.refused;
+    if (plan.kind === 'refused') return `${plan.as}: ${plan.why}`;
+    return plan.kind === 'send' ? plan.types.join(' ') : plan.kind;
   };
-  assert.equal(send('on', 'off', undefined), 'On');
+  assert.equal(send('on', 'off', undefined), 'On ForceOn', 'no button, which would undo what is refused for being so');
   assert.equal(send('on', 'off', ['ForceOn']), 'ForceOn');
   assert.equal(send('on', 'off', ['PushPowerButton']), 'PushPowerButton');
   assert.equal(send('on', 'on', ['PushPowerButton']), 'nothing');
-  assert.match(send('on', undefined, ['PushPowerButton']), /does not say whether the power is on/);
+  assert.equal(send('soft', 'off', ['PushPowerButton']), 'nothing');
+  assert.match(
+    send('on', undefined, ['PushPowerButton']),
+    /^unsupported: has only .* does not say whether the power is on/,
+  );
   assert.equal(send('reset', 'on', ['PowerCycle']), 'PowerCycle');
-  assert.equal(send('reset', undefined, undefined), 'ForceRestart');
-  assert.match(send('reset', 'off', undefined), /power is off/);
-  assert.equal(send('cycle', 'off', undefined), 'On');
-  assert.equal(send('cycle', 'on', ['On', 'ForceOff', 'ForceRestart']), 'off-then-on');
-  assert.match(send('off', 'on', ['On', 'GracefulShutdown']), /it takes On, GracefulShutdown, and not ForceOff/);
+  assert.equal(send('reset', undefined, undefined), 'ForceRestart PowerCycle');
+  assert.match(send('reset', 'off', undefined), /^refused: .* power is off/);
+  assert.equal(send('cycle', 'off', ['On', 'PowerCycle']), 'On');
+  assert.equal(send('cycle', 'on', ['On', 'ForceOff', 'ForceRestart']), 'cycle');
+  assert.match(send('cycle', 'off', ['ForceOff']), /and not On or ForceOn or PushPowerButton$/);
+  assert.match(
+    send('off', 'on', ['On', 'GracefulShutdown']),
+    /^unsupported: .* it takes On, GracefulShutdown, and not ForceOff/,
+  );
 });
 
 test('the plan of a boot setting', () => {
@@ -102,6 +112,65 @@ test('the plan of a boot setting', () => {
   );
   const refused = planBoot(boot, { device: 'cd', isPersistent: false }, rules);
   assert.deepEqual(refused, { refused: 'cannot boot from cd: it takes Pxe, Hdd, and not Cd or UsbCd' });
+});
+
+test('what takes a boot override away, also from those who want all of it', () => {
+  const boot = { BootSourceOverrideEnabled: 'Once', BootSourceOverrideTarget: 'Cd', BootSourceOverrideMode: 'UEFI' };
+  const off = { BootSourceOverrideEnabled: 'Disabled' };
+  for (const [forced, wanted] of [
+    [[], off],
+    [['R4b'], { ...off, BootSourceOverrideTarget: 'None', BootSourceOverrideMode: 'UEFI' }],
+  ] as const) {
+    const facts = { vendor: '', product: '', managerModel: '', managerFirmware: '', manufacturer: '', model: '' };
+    const plan = planBoot(boot, { device: 'none', isPersistent: false }, rulesOf(chooseQuirks(facts, forced)));
+    assert.deepEqual('patches' in plan && plan.patches.map((patch) => patch.boot), [wanted]);
+  }
+});
+
+test('compares the boot order of the firmware with what is meant', () => {
+  const option = (reference: string, device: 'network' | 'disk' | 'other', mac = '', isEnabled = true) => ({
+    reference,
+    name: `entry ${reference}`,
+    device,
+    path: '',
+    mac,
+    isEnabled,
+  });
+  const [one, two] = ['52:54:00:00:00:01', '52:54:00:00:00:02'];
+  const options = [
+    option('B1', 'network', one),
+    option('B2', 'network', two),
+    option('B3', 'disk'),
+    option('B4', 'other', '', false),
+    option('B5', 'network'),
+  ];
+  const judge = (
+    order: string[],
+    ...[meant, all = options]: [Parameters<typeof judgeBootOrder>[1], typeof options?]
+  ) => {
+    const verdict = judgeBootOrder({ order, options: all }, meant);
+    return verdict.agrees ? 'agrees' : verdict.because;
+  };
+  assert.equal(judge(['B1', 'B3'], { device: 'network' }), 'agrees');
+  assert.equal(
+    judge(['B4', 'B1'], { device: 'network', mac: one.toUpperCase() }),
+    'agrees',
+    'what is turned off is passed',
+  );
+  assert.equal(judge(['B5', 'B3'], { device: 'network', mac: one }), 'agrees', 'its card is not told');
+  assert.equal(
+    judge(['B2', 'B3', 'B1'], { device: 'network', mac: one }),
+    `The boot order starts with B2 "entry B2" (network ${two}), and network of ${one} is meant: B1 comes as number 3.`,
+  );
+  assert.match(judge(['B1'], { device: 'disk' }), /and disk is meant: B3 is not in the order\.$/);
+  assert.match(judge(['B1'], { device: 'cd' }), /the firmware has no such entry\.$/);
+  assert.match(
+    judge(['B9', 'B3'], { device: 'disk' }),
+    /starts with B9, which the BMC does not describe, .* number 2\.$/,
+  );
+  assert.match(judge([], { device: 'disk' }), /The boot order is empty, and disk is meant\.$/);
+  const turnedOff = [option('B1', 'network'), option('B3', 'disk', '', false)];
+  assert.match(judge(['B1', 'B3'], { device: 'disk' }, turnedOff), /B3 is turned off\.$/);
 });
 
 test('a UUID is the same in either byte order, and none is the same as none', () => {

@@ -247,6 +247,20 @@ test('tries all where the BMC does not say what it allows, and the next name whe
     },
   ));
 
+test('tries the next ResetType where the BMC does not say which it has, and none when it refuses another way', () =>
+  withBmc({ faults: [{ name: 'no-allowed-values' }], systems: [{ power: 'On' }] }, async ({ driver, sim }) => {
+    const resets = () => sim.written.map(({ ResetType }) => ResetType).filter((type) => type !== undefined);
+    sim.faults.add({ name: 'status', status: 400, id: 'ActionParameterNotSupported', path: 'Reset', times: 1 });
+    await driver.setPower('reset');
+    assert.deepEqual(resets(), ['ForceRestart', 'PowerCycle']);
+    assert.deepEqual(sim.model.done, ['node1 PowerCycle']);
+    sim.faults.add({ name: 'status', status: 409, id: 'ResourceInUse', text: 'In use.', path: 'Reset', times: 1 });
+    await assertBmcError(driver.setPower('reset'), 'refused', /"ForceRestart" with 409/);
+    sim.faults.add({ name: 'status', status: 400, id: 'ActionNotSupported', text: 'No.', path: 'Reset' });
+    await assertBmcError(driver.setPower('reset'), 'unsupported', /"ForceRestart" with 400 \(No\)/);
+    assert.deepEqual(sim.model.done, ['node1 PowerCycle']);
+  }));
+
 test('reads what is allowed from an ActionInfo', () =>
   withBmc({ faults: [{ name: 'action-info' }] }, async ({ driver, sim }) => {
     await driver.setPower('on');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { BmcError, type BmcErrorKind } from '../../src/bmc/driver.ts';
 import type { RedfishPatience } from '../../src/bmc/redfish/retry.ts';
 import { openRedfish, type RedfishDriver, type RedfishOptions } from '../../src/bmc/redfish.ts';
-import { type RedfishSim, type RedfishSimOptions, startRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
+import { openRedfishSim, type RedfishSim, type RedfishSimOptions } from '../../src/lab/bmc-sim/redfish.ts';
 
 export const PASSWORD = 's3cret';
 
@@ -45,7 +45,7 @@ export async function withBmc(
   check: (opened: Opened) => Promise<void>,
 ): Promise<void> {
   const { settings = {}, patience = STEADY, ...simOptions } = wanted;
-  const sim = await startRedfishSim(simOptions);
+  const sim = await openRedfishSim(simOptions);
   const { waits, ...time } = makeTime();
   try {
     const driver = open(sim.port, { settings, options: { patience, ...time } });

@@ -19,7 +19,7 @@ const CASES: [BmcErrorKind, number[], Verdict['kind'], boolean][] = [
   ['no-session-slot', [10_000, 20_000, 40_000, 60_000], 'next-driver', false],
   ['no-such-user', [], 'next-driver', true],
   ['wrong-password', [], 'next-driver', true],
-  ['privilege', [], 'next-driver', true],
+  ['privilege', [], 'next-driver', false],
   ['wrong-cipher-suite', [], 'next-driver', true],
   ['certificate', [], 'give-up', true],
   ['refused', [], 'next-driver', false],

@@ -92,7 +92,6 @@ test('reads what a BMC says about itself', () => {
   });
   const status = { isOn: true, hasPowerFault: false, restorePolicy: 'power-on' };
   assert.deepEqual(ipmi.getChassisStatus.decodeResponse(hex('41 10 40 00')), status);
-  assert.deepEqual(ipmi.decodeCipherSuites(hex('c0034180 c0114481 c105 112233 0341 c011 0344 81')), [3, 17, 17]);
 });
 
 test('gives back both directions of every command', () => {
@@ -227,7 +226,6 @@ const DECODERS: Record<string, (bytes: Buffer) => unknown> = {
   decodeRakp4: rakp.decodeRakp4,
   decodeRequest: ipmi.decodeRequest,
   decodeResponse: ipmi.decodeResponse,
-  decodeCipherSuites: ipmi.decodeCipherSuites,
   decodeBootFlags: ipmi.decodeBootFlags,
   decodeSdr: records.decodeSdr,
   decodeSelEntry: sel.decodeSelEntry,

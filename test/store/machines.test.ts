@@ -99,13 +99,13 @@ test('a name and a MAC are taken once', () =>
   }));
 
 test('what belongs to a machine goes with it', () =>
-  withHarness({}, ({ db, machines, install, addMachine, events, history }) => {
+  withHarness({}, ({ db, machines, setBmc, install, addMachine, events, history }) => {
     const machine = addMachine('vm-01');
     install(machine, 'debian-12');
-    machines.setBmc(machine.id, { driver: 'ipmi', address: '10.0.0.1', port: 623, user: 'u', password: 'p' });
+    setBmc(machine.id);
     events.emit({ kind: 'machine.log', text: 'hello', mac: MAC });
     machines.remove(machine.id);
-    for (const table of ['machine', 'machine_mac', 'bmc', 'job', 'ticket', 'run_token', 'effect'])
+    for (const table of ['machine', 'machine_mac', 'bmc_link', 'job', 'ticket', 'run_token', 'effect'])
       assert.deepEqual(db.sql.prepare(`SELECT count(*) AS n FROM ${table}`).get(), { n: 0 }, table);
     assert.equal(history.read({ mac: MAC }).at(-1)?.text, 'hello', 'but its history');
   }));

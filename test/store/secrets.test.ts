@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Instant } from '../../src/model/time.ts';
+import { openBmcs } from '../../src/store/bmcs.ts';
 import { openDb } from '../../src/store/db.ts';
-import { openMachines } from '../../src/store/machines.ts';
 import { newToken, openSecrets } from '../../src/store/secrets.ts';
 import { openTokens } from '../../src/store/tokens.ts';
 import { MAC, startHarness, withHarness } from '../harness.ts';
@@ -61,15 +61,10 @@ test('a key that is none is refused at the start', () =>
 
 test('no password and no token can be read in any file of the database', async () => {
   const harness = await startHarness();
-  const { machines, tokens, addMachine, clock, folder, jobs } = harness;
+  const { bmcs, tokens, addMachine, clock, folder, jobs } = harness;
   const machine = addMachine('vm-01');
-  machines.setBmc(machine.id, {
-    driver: 'ipmi',
-    address: '10.0.0.1',
-    port: 623,
-    user: 'readable-user',
-    password: PASSWORD,
-  });
+  harness.setBmc(machine.id, { user: 'readable-user', password: PASSWORD });
+  bmcs.putCredential('racks', 'readable-user', PASSWORD);
   const token = tokens.issue('ada', clock());
   const run = jobs.newRun({
     machineId: machine.id,
@@ -79,7 +74,7 @@ test('no password and no token can be read in any file of the database', async (
     boot: 1,
     expiresAt: clock(),
   });
-  assert.equal(machines.bmc(machine.id)?.password, PASSWORD);
+  assert.equal(bmcs.password(machine.id, 0), PASSWORD);
   for (const closed of [false, true]) {
     if (closed) await harness.close('keep');
     const data = join(folder, 'data');
@@ -95,13 +90,13 @@ test('no password and no token can be read in any file of the database', async (
 });
 
 test('a password that was sealed with another key is told, and does not come out wrong', () =>
-  withHarness({}, ({ machines, addMachine, folder }) => {
+  withHarness({}, ({ setBmc, machines, addMachine, folder }) => {
     const machine = addMachine('vm-01');
-    machines.setBmc(machine.id, { driver: 'ipmi', address: '10.0.0.1', port: 623, user: 'u', password: PASSWORD });
+    setBmc(machine.id, { password: PASSWORD });
     writeFileSync(join(folder, 'data/secret.key'), 'cd'.repeat(32));
     const db = openDb(join(folder, 'data'));
-    const other = openMachines(db, openSecrets(join(folder, 'data')), () => undefined);
-    assert.throws(() => other.bmc(machine.id), /secret\.key/);
+    const other = openBmcs(db, openSecrets(join(folder, 'data')), machines);
+    assert.throws(() => other.password(machine.id, 0), /secret\.key/);
     db.close();
   }));
 

@@ -11,7 +11,7 @@ export type BootRequest = {
   httpUri?: string;
 };
 
-/** A PATCH of Boot, and what it must read afterwards; `quirk` is what this form of it makes allowance for. */
+/** A PATCH of Boot, and what it must read afterwards; '' for what may read anything. `quirks`: what this form of it makes allowance for. */
 export type BootPatch = {
   boot: Record<string, unknown>;
   target: string;
@@ -40,10 +40,7 @@ const MODES = { uefi: 'UEFI', bios: 'Legacy' } as const;
 export function planBoot(boot: Resource, request: BootRequest, rules: Rules): BootPlan {
   const { device, isPersistent } = request;
   if (device === 'http' && request.firmware === 'bios') return { refused: 'cannot boot by HTTP in BIOS mode' };
-  if (device === 'none') {
-    const off = { BootSourceOverrideEnabled: 'Disabled' };
-    return { patches: [{ boot: off, target: '', enabled: 'Disabled', mode: '', quirks: [] }] };
-  }
+  if (device === 'none') return { patches: [takeAway(boot, rules)] };
   const wanted = device === 'cd' ? rules.cdTargets : TARGETS[device];
   const allowedTargets = textsAt(boot, 'BootSourceOverrideTarget@Redfish.AllowableValues') ?? [];
   const targets = wanted.filter((target) => allowedTargets.length === 0 || allowedTargets.includes(target));
@@ -59,6 +56,16 @@ export function planBoot(boot: Resource, request: BootRequest, rules: Rules): Bo
     targets.map((target) => patchOf(boot, request, rules, target, enabled)),
   );
   return { patches };
+}
+
+function takeAway(boot: Resource, rules: Rules): BootPatch {
+  const change: Record<string, unknown> = { BootSourceOverrideEnabled: 'Disabled' };
+  const mode = textAt(boot, 'BootSourceOverrideMode');
+  if (rules.bootRequest === 'whole') {
+    change.BootSourceOverrideTarget = 'None';
+    if (mode !== '') change.BootSourceOverrideMode = mode;
+  }
+  return { boot: change, target: '', enabled: 'Disabled', mode: '', quirks: [] };
 }
 
 function patchOf(boot: Resource, request: BootRequest, rules: Rules, target: string, enabled: string): BootPatch {

@@ -3,7 +3,7 @@ import { isSuccess } from './answer.ts';
 import { type BootPatch, type BootRequest, bootSettingOf, chooseDifference, planBoot } from './boot-plan.ts';
 import type { Read } from './client.ts';
 import { writeDellHttpUri } from './dell-http.ts';
-import type { Talk } from './discover.ts';
+import { readSystem, type Talk } from './discover.ts';
 import { linkAt, partAt, type Resource } from './json.ts';
 
 /** How often and how long apart a change is looked for: some BMCs take it in a few seconds after they said yes. */
@@ -72,8 +72,9 @@ async function confirmBoot(talk: Talk, path: string, patch: BootPatch): Promise<
 }
 
 /** The resource whose Boot is to be written: the System, or its settings where only they have the override (R14). */
-async function findHolder({ client, site }: Talk): Promise<Read> {
-  const system = await client.get(site.system);
+async function findHolder(talk: Talk): Promise<Read> {
+  const { client, site } = talk;
+  const system = await readSystem(talk);
   const hasOverride = (resource: Resource) => Object.hasOwn(partAt(resource, 'Boot'), 'BootSourceOverrideTarget');
   if (hasOverride(system.resource) && site.rules.bootIn === 'system') return system;
   const settings = await client.find(linkAt(system.resource, '@Redfish.Settings', 'SettingsObject'));

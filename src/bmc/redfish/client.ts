@@ -1,21 +1,14 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { WireError } from '../../wire/bytes.ts';
 import { BmcError, type BmcTarget } from '../driver.ts';
 import { type Answer, describeRefusal, isSuccess, meaningOf, strikeOut } from './answer.ts';
-import { takeTurn } from './gate.ts';
-import { type HttpOutcome, type HttpRequest, sendRequest } from './http.ts';
-import { cleanText, decodeResource, type Resource, textAt } from './json.ts';
-import { Login, type LoginBond } from './login.ts';
-import { chooseRedirect } from './redirect.ts';
+import { type Exchange, type ExchangeBond, type ExchangeRequest, exchange } from './exchange.ts';
+import { type Resource, textAt } from './json.ts';
+import { Login, type LoginBond, type SessionFate } from './login.ts';
 import { decideRetry, type RedfishPatience } from './retry.ts';
 import type { RedfishSettings } from './settings.ts';
 
 /** What a driver keeps of its BMC from one call to the next. */
-export type Bond = LoginBond & {
-  fingerprint: string | undefined;
-  isIdentityRefused: boolean;
-  isExpandRefused: boolean;
-};
+export type Bond = LoginBond & ExchangeBond & { isExpandRefused: boolean };
 
 export type ClientOptions = {
   target: BmcTarget;
@@ -34,11 +27,7 @@ export type ClientOptions = {
 /** A resource as it was read, with what a change of it has to name. */
 export type Read = { path: string; resource: Resource; etag: string };
 
-type Ask = {
-  method: HttpRequest['method'];
-  path: string;
-  body?: object;
-  headers?: Record<string, string>;
+type Ask = ExchangeRequest & {
   /** Whether it may be sent again when it was not answered. By default all but POST. */
   isRepeatable?: boolean;
   /** Asked when the BMC refuses: whether what was wanted is so already (R9). */
@@ -48,11 +37,8 @@ type Ask = {
   patience?: RedfishPatience;
 };
 
-type Tried = { answered: true; answer: Answer } | Extract<HttpOutcome, { answered: false }>;
-
 /** Stands for no answer. */
 const UNANSWERED: Answer = { status: 0, headers: {}, resource: {} };
-const REDIRECT_LIMIT = 3;
 /** A BMC that hangs does not get a minute more for the farewell. */
 const FAREWELL_MS = 10_000;
 
@@ -63,6 +49,7 @@ export class Client {
   readonly note: (id: string) => void;
   readonly bond: Bond;
   readonly #options: ClientOptions;
+  readonly #line: Exchange;
   readonly #login: Login;
   readonly #secrets: string[];
   readonly #steady: () => number;
@@ -78,6 +65,14 @@ export class Client {
     this.#secrets = [target.password];
     this.#steady = options.steady ?? (() => performance.now());
     this.#startedAt = this.#steady();
+    this.#line = {
+      target,
+      settings,
+      bond,
+      note,
+      error: (kind, what) => this.error(kind, what),
+      onFingerprint: options.onFingerprint,
+    };
     this.#login = new Login({
       target,
       mode: settings.auth,
@@ -112,9 +107,9 @@ export class Client {
     return this.#login.open(sessionsPath);
   }
 
-  /** Deletes the session. Never fails: what cannot be deleted now expires. */
-  logout(): Promise<void> {
-    return this.#login.close();
+  /** Deletes the session, or leaves it to the next call. Never fails: what cannot be deleted now expires. */
+  logout(fate: SessionFate): Promise<void> {
+    return this.#login.close(fate);
   }
 
   /** Gives a resource, or fails with what the BMC has against it. */
@@ -135,14 +130,16 @@ export class Client {
 
   /** Writes with the ETag ladder of R3: as given, without its `W/`, without any. Gives the last answer, whatever it says. */
   async patch({ path, etag }: { path: string; etag: string }, body: object): Promise<Answer> {
-    const rungs = [...new Set([etag, etag.replace(/^W\//, ''), ''])];
-    let answer: Answer | undefined;
-    for (const rung of rungs.slice(etag === '' ? -1 : 0)) {
-      if (answer) this.note('R3');
-      answer = await this.ask({ method: 'PATCH', path, body, headers: rung === '' ? {} : { 'If-Match': rung } });
+    const write = (rung: string) =>
+      this.ask({ method: 'PATCH', path, body, headers: rung === '' ? {} : { 'If-Match': rung } });
+    const [, ...lower] = new Set([etag, etag.replace(/^W\//, ''), '']);
+    let answer = await write(etag);
+    for (const rung of lower) {
       if (answer.status !== 412) break;
+      this.note('R3');
+      answer = await write(rung);
     }
-    return answer as Answer;
+    return answer;
   }
 
   /**
@@ -205,7 +202,7 @@ export class Client {
     const { method, path, isRepeatable = method !== 'POST', patience = this.patience } = ask;
     const waited: Record<string, number> = {};
     for (;;) {
-      const tried = await this.#tryOnce(ask, patience);
+      const tried = await exchange(this.#line, ask, patience);
       if (tried.answered && isSuccess(tried.answer)) return tried.answer;
       if (tried.answered && [400, 409].includes(tried.answer.status) && (await ask.isDone?.())) {
         this.note('R9');
@@ -221,75 +218,6 @@ export class Client {
       }
       this.note(retry.id);
       waited[retry.id] = (waited[retry.id] ?? 0) + 1;
-    }
-  }
-
-  /** One exchange, with the redirects that it leads through and once more when "identity" is not acceptable. */
-  async #tryOnce(ask: Ask, patience: RedfishPatience): Promise<Tried> {
-    const { target, bond } = this.#options;
-    let path = ask.path;
-    for (let redirects = 0; ; ) {
-      const outcome = await takeTurn(`${target.address}:${target.port}`, () => this.#send({ ...ask, path }, patience));
-      if (!outcome.answered) return outcome;
-      const answer = this.#decode(outcome.answer, `${ask.method} ${ask.path}`);
-      if (answer.status === 406 && !bond.isIdentityRefused) {
-        bond.isIdentityRefused = true;
-        this.note('R2');
-        continue;
-      }
-      const redirect = chooseRedirect(answer, ask.method, path, target);
-      if (redirect === undefined) return { answered: true, answer };
-      if ('refused' in redirect) throw this.error('protocol', redirect.refused);
-      redirects += 1;
-      if (redirects > REDIRECT_LIMIT)
-        throw this.error('protocol', `redirects ${ask.method} ${ask.path} again and again`);
-      path = redirect.path;
-    }
-  }
-
-  #send({ method, path, body, headers }: Ask, { connectMs, answerMs }: RedfishPatience): Promise<HttpOutcome> {
-    const { target, settings, bond } = this.#options;
-    const { address, port } = target;
-    const checkCertificate = (fingerprint: string) => this.#checkCertificate(fingerprint);
-    const all = {
-      Accept: 'application/json',
-      'OData-Version': '4.0', // DSP0266, "Request headers"
-      Connection: 'close', // R1
-      ...(bond.isIdentityRefused ? {} : { 'Accept-Encoding': 'identity' }), // R2
-      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
-      ...headers,
-    };
-    const request = { method, path, headers: all };
-    return sendRequest(
-      { address, port, tls: settings.tls, connectMs, answerMs, checkCertificate },
-      body === undefined ? request : { ...request, body: JSON.stringify(body) },
-    );
-  }
-
-  async #checkCertificate(fingerprint: string): Promise<void> {
-    const { bond, onFingerprint } = this.#options;
-    if (fingerprint === '') throw this.error('protocol', 'shows no certificate');
-    if (bond.fingerprint === undefined) {
-      await onFingerprint?.(fingerprint);
-      bond.fingerprint = fingerprint;
-    }
-    if (bond.fingerprint === fingerprint) return;
-    const what = `shows another certificate than before: its SHA-256 was ${bond.fingerprint} and is ${fingerprint}`;
-    throw this.error('certificate', what);
-  }
-
-  /** A refusal may come as HTML or as nothing; only a success has to be read. */
-  #decode(
-    { status, headers, body }: { status: number; headers: Answer['headers']; body: Buffer },
-    what: string,
-  ): Answer {
-    try {
-      return { status, headers, resource: decodeResource(body) };
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      if (status >= 200 && status < 300)
-        throw this.error('protocol', `answered ${what} with ${cleanText(error.message)}`);
-      return { status, headers, resource: {} };
     }
   }
 }

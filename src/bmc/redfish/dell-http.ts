@@ -1,13 +1,14 @@
 import { isSuccess } from './answer.ts';
-import type { Talk } from './discover.ts';
+import { readSystem, type Talk } from './discover.ts';
 import { linkAt, partAt, textAt } from './json.ts';
 
 /**
  * Tells a Dell what to load by HTTP (R16): its BIOS attributes HttpDev1EnDis and HttpDev1Uri, by a job that the next reset
  * runs. What is so already is not written, for a job lengthens that reset by minutes.
  */
-export async function writeDellHttpUri({ client, site }: Talk, uri: string): Promise<void> {
-  const system = await client.get(site.system);
+export async function writeDellHttpUri(talk: Talk, uri: string): Promise<void> {
+  const { client } = talk;
+  const system = await readSystem(talk);
   const bios = await client.find(linkAt(system.resource, 'Bios'));
   const attributes = partAt(bios?.resource ?? {}, 'Attributes');
   if (!bios || !Object.hasOwn(attributes, 'HttpDev1Uri'))

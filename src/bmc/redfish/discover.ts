@@ -1,7 +1,7 @@
 import type { Client, Read } from './client.ts';
 import { readMembers } from './collection.ts';
 import { linkAt, partAt, partsAt, pathOf, type Resource, textAt, valueAt } from './json.ts';
-import { chooseSystem } from './match.ts';
+import { chooseSystem, isSameUuid, isUuid } from './match.ts';
 import { chooseQuirks, type Facts, type Rules, rulesOf } from './quirks.ts';
 import type { RedfishSettings } from './settings.ts';
 
@@ -21,7 +21,12 @@ export type Root = {
 export type Site = {
   root: Root;
   rules: Rules;
+  /** The path of the machine's System. */
   system: string;
+  /** Of the System, as it reads; '' where it has none. */
+  uuid: string;
+  /** Whether the BMC has other Systems too. */
+  isShared: boolean;
   manager: string | undefined;
   chassis: readonly string[];
 };
@@ -85,7 +90,27 @@ export async function findSite(client: Client, root: Root, settings: RedfishSett
   const quirks = chooseQuirks(facts, settings.quirks);
   for (const quirk of quirks) client.note(quirk.id);
   const chassis = await findChassis(client, root, system);
-  return { root, rules: rulesOf(quirks), system: path, manager: manager?.path, chassis };
+  return {
+    root,
+    rules: rulesOf(quirks),
+    system: path,
+    uuid: textAt(system, 'UUID'),
+    isShared: systems.length > 1,
+    manager: manager?.path,
+    chassis,
+  };
+}
+
+/**
+ * Gives the System as it reads now. Fails when another machine is there than was found, as when a blade was moved: what was
+ * meant for one must not be done to the other. A UUID that is missing for a while, as in a start, is no other one.
+ */
+export async function readSystem({ client, site }: Talk): Promise<Read> {
+  const read = await client.get(site.system);
+  const uuid = textAt(read.resource, 'UUID');
+  if (!isUuid(uuid) || !isUuid(site.uuid) || isSameUuid(uuid, site.uuid)) return read;
+  const what = `has another machine at ${site.system} than before: its UUID was ${site.uuid} and is ${uuid}`;
+  throw client.error('refused', what, 'Try again: the machine is then looked for anew');
 }
 
 async function findManager(client: Client, root: Root, linked: string | undefined): Promise<Read | undefined> {

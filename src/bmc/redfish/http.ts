@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request as startRequest } from 'node:https';
 import { isIP } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { describeSocketError } from '../link.ts';
 import { BODY_LIMIT, cleanText } from './json.ts';
@@ -45,7 +45,7 @@ export async function sendRequest(peer: HttpPeer, request: HttpRequest): Promise
   if ('why' in opened) return { answered: false, wasSent: false, ...opened };
   const { socket } = opened;
   try {
-    await peer.checkCertificate(socket.getPeerCertificate().fingerprint256 ?? '');
+    await peer.checkCertificate(socket.getPeerX509Certificate()?.fingerprint256 ?? '');
     if (socket.destroyed) return { answered: false, wasSent: false, ...CLOSED };
     return await exchange(socket, peer, request);
   } finally {
@@ -53,20 +53,27 @@ export async function sendRequest(peer: HttpPeer, request: HttpRequest): Promise
   }
 }
 
+/** Without the post-quantum group that OpenSSL has first since 3.5: its key alone makes the ClientHello longer than a packet (R22). */
+const GROUPS = 'X25519:P-256:P-384:P-521';
+/** Made once: to make one for each connection would cost a third of its handshake. */
+const CONTEXTS: Readonly<Record<HttpPeer['tls'], SecureContext>> = {
+  modern: createSecureContext({ minVersion: 'TLSv1.2', ecdhCurve: GROUPS }),
+  old: createSecureContext({ minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0', ecdhCurve: GROUPS }),
+};
+
 /**
  * The certificate is not checked against any authority, for BMCs make their own: its fingerprint is (R17). Old TLS has to be
  * asked for, because a stranger in between could otherwise talk us down to it.
  */
 function openTls(peer: HttpPeer): Promise<{ socket: TLSSocket } | Loss> {
   const { address: host, port, tls, connectMs } = peer;
-  const old = { minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
   return new Promise((resolve) => {
     const socket = connect({
       host,
       port,
       rejectUnauthorized: false,
       servername: isIP(host) ? '' : host, // RFC 6066 3: no literal addresses in SNI
-      ...(tls === 'old' ? old : { minVersion: 'TLSv1.2' }),
+      secureContext: CONTEXTS[tls],
     });
     const giveUp = (loss: Loss) => {
       clearTimeout(timer);

@@ -1,11 +1,12 @@
 import type { BmcIdentity } from '../driver.ts';
-import type { Talk } from './discover.ts';
+import { readSystem, type Talk } from './discover.ts';
 import { textAt } from './json.ts';
 import { normalizeUuid } from './match.ts';
 
 /** Who the machine is and what its BMC runs. */
-export async function readIdentity({ client, site }: Talk): Promise<BmcIdentity> {
-  const { resource: system } = await client.get(site.system);
+export async function readIdentity(talk: Talk): Promise<BmcIdentity> {
+  const { client, site } = talk;
+  const { resource: system } = await readSystem(talk);
   const manager = (await client.find(site.manager))?.resource ?? {};
   const sku = site.rules.serialIsSku ? textAt(system, 'SKU') : '';
   return {

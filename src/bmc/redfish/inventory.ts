@@ -1,6 +1,6 @@
 import type { InventoryField } from '../driver.ts';
 import { readMembers } from './collection.ts';
-import type { Talk } from './discover.ts';
+import { readSystem, type Talk } from './discover.ts';
 import { linkAt, partsAt, pathOf, type Resource, textAt } from './json.ts';
 
 const PART_LIMIT = 256;
@@ -65,9 +65,10 @@ const DRIVE: Fields = [
 ];
 
 /** What is built in: System, its parts, drives, chassis with power supplies, and the manager. Parts the BMC lacks are left out. */
-export async function readInventory({ client, site }: Talk): Promise<InventoryField[]> {
+export async function readInventory(talk: Talk): Promise<InventoryField[]> {
+  const { client, site } = talk;
   const limits = { members: PART_LIMIT, canExpand: site.root.canExpand };
-  const { resource: system } = await client.get(site.system);
+  const { resource: system } = await readSystem(talk);
   const fields = fieldsOf('system', system, SYSTEM);
   for (const { part, link, fields: told } of COLLECTIONS)
     for (const member of await readMembers(client, linkAt(system, link), limits))

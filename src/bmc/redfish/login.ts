@@ -2,8 +2,18 @@ import type { BmcError, BmcErrorKind, BmcTarget } from '../driver.ts';
 import { type Answer, isSuccess, meaningOf, says } from './answer.ts';
 import { pathOf, textAt } from './json.ts';
 
+/** An open session: its token, where it is to be deleted, and where it was opened. */
+export type Session = { token: string; path: string | undefined; sessionsPath: string };
+
 /** What is known of a BMC's sessions from one call to the next. */
-export type LoginBond = { isWithoutSessions: boolean };
+export type LoginBond = {
+  isWithoutSessions: boolean;
+  /** The session that the next call is to use. */
+  kept: Session | undefined;
+};
+
+/** What becomes of a call's session when the call ends. */
+export type SessionFate = 'delete' | 'keep';
 
 type LoginOptions = {
   target: BmcTarget;
@@ -18,14 +28,17 @@ type LoginOptions = {
 
 type Auth =
   | { kind: 'none' }
-  | { kind: 'session'; token: string; path: string | undefined; sessionsPath: string; isProven: boolean }
-  // `instead`: what was wrong with the sessions, told when Basic is refused too.
-  | { kind: 'basic'; instead?: BmcError };
+  | { kind: 'session'; session: Session; state: SessionState }
+  // `instead`: what was wrong with the sessions, told when Basic is refused too. `isLasting`: that will not pass.
+  | { kind: 'basic'; instead?: BmcError; isLasting?: boolean };
+
+/** `kept`: from an earlier call, and not used in this one yet. `proven`: it was honoured. `lost`: it is no more. */
+type SessionState = 'kept' | 'new' | 'proven' | 'lost';
 
 /** How often one call logs in again: enough for a long inventory, not enough to lock a user out. */
 const RELOGIN_LIMIT = 4;
 
-/** The login of one call: a session, else Basic (DSP0266, "Authentication methods"). */
+/** The login of one call: the session that was kept, a new one, or Basic (DSP0266, "Authentication methods"). */
 export class Login {
   readonly #options: LoginOptions;
   #auth: Auth = { kind: 'none' };
@@ -37,19 +50,26 @@ export class Login {
   }
 
   async open(sessionsPath: string | undefined): Promise<void> {
-    const { mode, bond, note } = this.#options;
-    if (mode === 'basic') this.#auth = { kind: 'basic' };
+    const { mode, bond, note, keepSecret } = this.#options;
+    if (bond.kept) {
+      keepSecret(bond.kept.token);
+      this.#auth = { kind: 'session', session: bond.kept, state: 'kept' };
+      bond.kept = undefined;
+    } else if (mode === 'basic') this.#auth = { kind: 'basic' };
     else if (mode === 'auto' && (bond.isWithoutSessions || sessionsPath === undefined)) {
       this.#auth = { kind: 'basic' };
       note('R20');
     } else this.#auth = await this.#openSession(sessionsPath ?? SESSIONS);
   }
 
-  /** Deletes the session, and is silent about what goes wrong with that: it would hide what the call has to tell. */
-  async close(): Promise<void> {
+  /** Ends the login, and is silent about what goes wrong with that: it would hide what the call has to tell. */
+  async close(fate: SessionFate): Promise<void> {
     const auth = this.#auth;
     this.#auth = { kind: 'none' };
-    if (auth.kind === 'session') await this.#closeSession(auth.path, { 'X-Auth-Token': auth.token });
+    if (auth.kind !== 'session') return;
+    const { session, state } = auth;
+    if (fate === 'keep' && state !== 'lost') this.#options.bond.kept = session;
+    else await this.#closeSession(session.path, { 'X-Auth-Token': session.token });
   }
 
   /** Runs `perform` with the headers of the login; logs in once more when they have lost their force. */
@@ -60,14 +80,20 @@ export class Login {
     const answer = await perform(this.#headers());
     const auth = this.#auth;
     if (auth.kind === 'session') {
-      if (!isSessionLost(answer)) {
-        auth.isProven ||= isSuccess(answer);
+      if (!isSessionLost(answer, auth.state)) {
+        if (isSuccess(answer)) auth.state = 'proven';
         return this.#checkRight(answer, what);
       }
       await this.#renew(auth, answer, what);
       return this.withHeaders(perform, what);
     }
-    if (auth.kind === 'basic' && auth.instead && [401, 403].includes(answer.status)) throw auth.instead;
+    if (auth.kind === 'basic') {
+      const { bond } = this.#options;
+      if (auth.instead && [401, 403].includes(answer.status)) throw auth.instead;
+      // Sessions that are of no use are not asked for any more once Basic worked, and are again when it does not.
+      if (auth.isLasting && isSuccess(answer)) bond.isWithoutSessions = true;
+      if (answer.status === 401) bond.isWithoutSessions = false;
+    }
     return this.#checkRight(answer, what);
   }
 
@@ -83,19 +109,20 @@ export class Login {
     what: { method: string; path: string },
   ): Promise<void> {
     const { mode, note, refuse } = this.#options;
-    const failure = refuse(answer, `${what.method} ${what.path} in a session that it had just opened`, 'protocol');
+    const failure = refuse(answer, `${what.method} ${what.path} in a session that it had opened`, 'protocol');
     this.#relogins += 1;
-    if (this.#relogins > RELOGIN_LIMIT || (!auth.isProven && this.#relogins > 1)) {
+    if (this.#relogins > RELOGIN_LIMIT || (auth.state === 'new' && this.#relogins > 1)) {
       // It opens sessions and honours none: Basic is left.
-      await this.close();
+      await this.close('delete');
       if (mode === 'session') throw failure;
       note('R20');
-      this.#auth = { kind: 'basic', instead: failure };
+      this.#auth = { kind: 'basic', instead: failure, isLasting: true };
       return;
     }
-    this.#auth = await this.#openSession(auth.sessionsPath);
+    auth.state = 'lost';
+    this.#auth = await this.#openSession(auth.session.sessionsPath);
     // It may still hold a slot.
-    await this.#closeSession(auth.path, this.#headers());
+    await this.#closeSession(auth.session.path, this.#headers());
   }
 
   async #openSession(sessionsPath: string): Promise<Auth> {
@@ -105,7 +132,8 @@ export class Login {
     const token = answer.headers['x-auth-token'];
     if (isSuccess(answer) && typeof token === 'string' && /^[\x21-\x7e]{1,4096}$/.test(token)) {
       keepSecret(token);
-      return { kind: 'session', token, path: sessionPath(answer, sessionsPath), sessionsPath, isProven: false };
+      const session = { token, path: sessionPath(answer, sessionsPath), sessionsPath };
+      return { kind: 'session', session, state: 'new' };
     }
     const kind = isSuccess(answer) ? 'protocol' : meaningOf(answer);
     const failure = refuse(answer, 'the login', kind);
@@ -113,9 +141,10 @@ export class Login {
     if (mode === 'session' || kind === 'wrong-password' || kind === 'privilege') throw failure;
     bond.isWithoutSessions = kind === 'unsupported';
     note('R20');
+    if (kind === 'unsupported') return { kind: 'basic' };
     // A session without a token is of no use, and takes a slot.
     if (isSuccess(answer)) await this.#closeSession(sessionPath(answer, sessionsPath), basicHeaders(target));
-    return kind === 'unsupported' ? { kind: 'basic' } : { kind: 'basic', instead: failure };
+    return { kind: 'basic', instead: failure, isLasting: isSuccess(answer) };
   }
 
   async #closeSession(path: string | undefined, headers: Record<string, string>): Promise<void> {
@@ -123,7 +152,7 @@ export class Login {
   }
 
   #headers(): Record<string, string> {
-    if (this.#auth.kind === 'session') return { 'X-Auth-Token': this.#auth.token };
+    if (this.#auth.kind === 'session') return { 'X-Auth-Token': this.#auth.session.token };
     return this.#auth.kind === 'basic' ? basicHeaders(this.#options.target) : {};
   }
 }
@@ -139,12 +168,10 @@ function sessionPath({ headers, resource }: Answer, sessionsPath: string): strin
   return pathOf(location) ?? pathOf(resource['@odata.id']) ?? byId;
 }
 
-/** 401, or one of the forms of 403 that say the same. */
-function isSessionLost(answer: Answer): boolean {
-  return (
-    answer.status === 401 ||
-    (answer.status === 403 && (says(answer, 'NoValidSession') || says(answer, 'SessionTerminated')))
-  );
+/** 401, or one of the forms of 403 that say the same; of a session that was kept, any 403 may. */
+function isSessionLost(answer: Answer, state: SessionState): boolean {
+  if (answer.status !== 403) return answer.status === 401;
+  return state === 'kept' || says(answer, 'NoValidSession') || says(answer, 'SessionTerminated');
 }
 
 function basicHeaders(target: BmcTarget): Record<string, string> {

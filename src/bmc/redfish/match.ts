@@ -54,8 +54,14 @@ function describeSystems(systems: readonly Resource[]): string {
 /** Whether two UUIDs are the same, or are when the first three fields of one are turned round. */
 export function isSameUuid(one: string, other: string): boolean {
   const [left, right] = [normalizeUuid(one), normalizeUuid(other)];
-  if (left === undefined || right === undefined || /^(0+|f+)$/.test(left.replaceAll('-', ''))) return false;
+  if (left === undefined || right === undefined || !isUuid(left)) return false;
   return left === right || left === swapUuid(right);
+}
+
+/** Whether a text is a UUID that tells something: SMBIOS 7.2.1 has all zeros for none, and all ones for none yet. */
+export function isUuid(text: string): boolean {
+  const uuid = normalizeUuid(text);
+  return uuid !== undefined && !/^(0+|f+)$/.test(uuid.replaceAll('-', ''));
 }
 
 /** Lower case with its dashes; undefined for what is none. */

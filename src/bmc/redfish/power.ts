@@ -1,13 +1,13 @@
-import type { PowerAction, PowerState } from '../driver.ts';
+import { BmcError, type PowerAction, type PowerState } from '../driver.ts';
 import { isSuccess } from './answer.ts';
-import type { Talk } from './discover.ts';
+import { readSystem, type Talk } from './discover.ts';
 import { partsAt, pathOf, type Resource, textAt, textsAt, valueAt } from './json.ts';
 
 /** The ResetTypes that do what is wanted, best first (DSP0268 Resource.ResetType). */
 const RESET_TYPES: Readonly<Record<PowerAction, readonly ResetType[]>> = {
   on: [{ name: 'On' }, { name: 'ForceOn' }, { name: 'PushPowerButton', onlyWhen: 'off' }],
   off: [{ name: 'ForceOff' }],
-  // ForceRestart keeps the power on: it is no cycle. Off, wait, on is, and comes after this list.
+  // ForceRestart keeps the power on: it is no cycle.
   cycle: [{ name: 'PowerCycle' }],
   reset: [{ name: 'ForceRestart' }, { name: 'PowerCycle' }],
   soft: [{ name: 'GracefulShutdown' }, { name: 'PushPowerButton', onlyWhen: 'on' }],
@@ -17,34 +17,36 @@ const RESET_TYPES: Readonly<Record<PowerAction, readonly ResetType[]>> = {
 type ResetType = { name: string; onlyWhen?: PowerState };
 
 /**
- * The ResetType to send for an action in this state, or why none can be. `off-then-on` is for BMCs that cannot cycle by
- * themselves, `nothing` for what is so already and cannot be asked for again.
+ * How an action is done in this state, or why it cannot be. `send`: the next type where the BMC does not have one. `cycle`: off, and on when it is off, for BMCs that cannot do it by
+ * themselves. `nothing`: it is so already, and all that could be sent would undo it.
  */
-export type PowerPlan = { send: string } | { refused: string };
+export type PowerPlan =
+  | { kind: 'send'; types: string[] }
+  | { kind: 'cycle' }
+  | { kind: 'nothing' }
+  | { kind: 'refused'; as: 'refused' | 'unsupported'; why: string };
 
-/** `allowed` is undefined where the BMC does not tell: then all are tried as if they were. */
+/** `state` and `allowed` are undefined where the BMC does not tell: then all ResetTypes are tried as if they were allowed. */
 export function planPower(
   wanted: PowerAction,
   state: PowerState | undefined,
   allowed: readonly string[] | undefined,
 ): PowerPlan {
-  let action = wanted;
-  if ((wanted === 'cycle' || wanted === 'reset') && state === 'off') {
-    if (wanted === 'reset') return { refused: 'cannot reset a machine whose power is off' };
-    action = 'on';
-  }
-  const isAllowed = (name: string) => allowed === undefined || allowed.includes(name);
-  const fits = ({ name, onlyWhen }: ResetType) => isAllowed(name) && (onlyWhen === undefined || onlyWhen === state);
-  const type = RESET_TYPES[action].find(fits);
-  if (type) return { send: type.name };
-  // The button alone is left, and would undo what is so already.
-  if (RESET_TYPES[action].some(({ name }) => isAllowed(name))) return state ? { send: 'nothing' } : { refused: BUTTON };
-  if (action === 'cycle' && isAllowed('ForceOff') && isAllowed('On')) return { send: 'off-then-on' };
-  const names = RESET_TYPES[action].map(({ name }) => name).join(' or ');
-  return { refused: `cannot do "${wanted}": it takes ${allowed?.join(', ') || 'nothing'}, and not ${names}` };
+  if (wanted === 'reset' && state === 'off')
+    return { kind: 'refused', as: 'refused', why: 'cannot reset a machine whose power is off' };
+  const all = RESET_TYPES[wanted === 'cycle' && state === 'off' ? 'on' : wanted];
+  const usable = all.filter(({ name }) => allowed?.includes(name) ?? true);
+  const plain = usable.filter(({ onlyWhen }) => onlyWhen === undefined);
+  // The button is pushed where there is nothing else, and not after a refusal, whose reason may be that it is so already.
+  const fitting = plain.length > 0 ? plain : usable.filter(({ onlyWhen }) => onlyWhen === state);
+  if (fitting.length > 0) return { kind: 'send', types: fitting.map(({ name }) => name) };
+  if (usable.length > 0 && state) return { kind: 'nothing' };
+  const refuse = (why: string): PowerPlan => ({ kind: 'refused', as: 'unsupported', why });
+  if (usable.length > 0) return refuse('has only a power button to push and does not say whether the power is on');
+  if (wanted === 'cycle' && allowed?.includes('ForceOff') && allowed.includes('On')) return { kind: 'cycle' };
+  const names = all.map(({ name }) => name).join(' or ');
+  return refuse(`cannot do "${wanted}": it takes ${allowed?.join(', ') || 'nothing'}, and not ${names}`);
 }
-
-const BUTTON = 'has only a power button to push and does not say whether the power is on';
 
 /** On its way up it is not on yet, and on its way down not off yet; undefined where the BMC does not say. */
 export function powerStateOf(system: Resource): PowerState | undefined {
@@ -59,28 +61,30 @@ const STATES: Readonly<Record<string, PowerState>> = {
   PoweringOn: 'off',
 };
 
-export async function readPower({ client, site }: Talk): Promise<PowerState> {
-  const { resource } = await client.get(site.system);
+export async function readPower(talk: Talk): Promise<PowerState> {
+  const { resource } = await readSystem(talk);
   const state = powerStateOf(resource);
   if (state) return state;
   const says = textAt(resource, 'PowerState') || 'none';
-  throw client.error('busy', `does not know the power state at the moment (it reads "${says}")`);
+  throw talk.client.error('busy', `does not know the power state at the moment (it reads "${says}")`);
 }
 
 /** Sends what the plan says. Resolves when the BMC took it. */
 export async function performPower(talk: Talk, action: PowerAction): Promise<void> {
-  const { client, site } = talk;
-  const { resource } = await client.get(site.system);
+  const { client } = talk;
+  const { resource } = await readSystem(talk);
   const reset = await findReset(talk, resource);
   const plan = planPower(action, powerStateOf(resource), reset.allowed);
-  if ('refused' in plan) {
-    const isOff = action === 'reset' && powerStateOf(resource) === 'off';
-    throw client.error(isOff ? 'refused' : 'unsupported', plan.refused);
+  switch (plan.kind) {
+    case 'refused':
+      throw client.error(plan.as, plan.why);
+    case 'nothing':
+      return;
+    case 'cycle':
+      return performOffThenOn(talk, reset.target);
+    case 'send':
+      return sendFirst(talk, reset.target, plan.types);
   }
-  if (plan.send === 'nothing') return;
-  if (plan.send === 'off-then-on') return performOffThenOn(talk, reset.target);
-  await sendReset(talk, reset.target, plan.send);
-  if (plan.send === 'ForceRestart') client.note('R10');
 }
 
 /** Where an action is asked for and what it may be given: its target, its allowed values, else its ActionInfo (DSP0266, "Actions property"). */
@@ -105,10 +109,26 @@ const AFTER: Readonly<Record<string, PowerState>> = {
   GracefulShutdown: 'off',
 };
 
+/** Sends the first of these types that the BMC has; fails as it refuses the first when it has none. */
+async function sendFirst(talk: Talk, target: string, types: readonly string[]): Promise<void> {
+  let refusal: BmcError | undefined;
+  for (const type of types) {
+    try {
+      await sendReset(talk, target, type);
+      if (type === 'ForceRestart') talk.client.note('R10');
+      return;
+    } catch (error) {
+      if (!(error instanceof BmcError) || error.kind !== 'unsupported') throw error;
+      refusal ??= error;
+    }
+  }
+  throw refusal;
+}
+
 async function sendReset(talk: Talk, target: string, type: string): Promise<void> {
-  const { client, site } = talk;
+  const { client } = talk;
   const after = AFTER[type];
-  const isDone = async () => after !== undefined && powerStateOf((await client.get(site.system)).resource) === after;
+  const isDone = async () => after !== undefined && powerStateOf((await readSystem(talk)).resource) === after;
   const answer = await client.post(target, { ResetType: type }, isDone);
   if (answer && !isSuccess(answer)) throw client.refusal(answer, `the reset "${type}"`);
   if (answer) return;
@@ -122,11 +142,11 @@ const OFF_POLL_MS = 2000;
 const OFF_POLLS = 30;
 
 async function performOffThenOn(talk: Talk, target: string): Promise<void> {
-  const { client, site } = talk;
+  const { client } = talk;
   await sendReset(talk, target, 'ForceOff');
   for (let poll = 0; poll < OFF_POLLS; poll++) {
     if (!(await client.pause(OFF_POLL_MS))) break;
-    if (powerStateOf((await client.get(site.system)).resource) === 'off') return sendReset(talk, target, 'On');
+    if (powerStateOf((await readSystem(talk)).resource) === 'off') return sendReset(talk, target, 'On');
   }
   const what = `was told to cycle the power, and it was not off ${(OFF_POLLS * OFF_POLL_MS) / 1000} s after ForceOff`;
   throw client.error('refused', what, 'The power is off or going off: turn it on again');

@@ -228,6 +228,12 @@ export const QUIRKS: readonly Quirk[] = [
     what: 'say that they put members into a collection, and fail over it: each is read by itself',
     source: 'our own caution: the same as for HTTP errors of any other part',
   },
+  {
+    id: 'R22',
+    who: 'older TLS servers',
+    what: 'fail at a ClientHello that does not come in one packet: none that long is sent',
+    source: 'OpenSSL pull request 28076, tldr.fail',
+  },
 ];
 
 /** The quirks that a BMC has by what it says, and those that somebody put in force. */

@@ -5,24 +5,34 @@ import { linkAt, numberAt, partAt, partsAt, type Resource, textAt } from './json
 
 const SENSOR_LIMIT = 400;
 
-/** All readings of the machine's chassis: the Sensors collection where there is one, else Thermal and Power. */
+/**
+ * All readings of the machine's chassis. The Sensors collection has the most, and costs a request per sensor where the BMC does
+ * not put its members into it: there the two older resources, Thermal and Power, come first.
+ */
 export async function readSensors({ client, site }: Talk): Promise<Sensor[]> {
   const sensors: Sensor[] = [];
+  const ways = site.root.canExpand ? [readNewer, readOlder] : [readOlder, readNewer];
   for (const path of site.chassis) {
-    const chassis = await client.find(path);
-    if (!chassis) continue;
-    const limits = { members: SENSOR_LIMIT, canExpand: site.root.canExpand };
-    const newer = (await readMembers(client, linkAt(chassis.resource, 'Sensors'), limits)).map(sensorOf);
-    if (newer.length > 0) {
-      sensors.push(...newer);
-      continue;
+    const chassis = (await client.find(path))?.resource ?? {};
+    for (const read of ways) {
+      const found = await read({ client, site }, chassis);
+      sensors.push(...found);
+      if (found.length > 0) break;
     }
-    const thermal = await client.find(linkAt(chassis.resource, 'Thermal'));
-    const power = await client.find(linkAt(chassis.resource, 'Power'));
-    sensors.push(...thermalSensors(thermal?.resource ?? {}), ...powerSensors(power?.resource ?? {}));
   }
   if (sensors.length === 0) throw client.error('unsupported', 'has no sensors in its chassis');
   return sensors.slice(0, SENSOR_LIMIT);
+}
+
+async function readNewer({ client, site }: Talk, chassis: Resource): Promise<Sensor[]> {
+  const limits = { members: SENSOR_LIMIT, canExpand: site.root.canExpand };
+  return (await readMembers(client, linkAt(chassis, 'Sensors'), limits)).map(sensorOf);
+}
+
+async function readOlder({ client }: Talk, chassis: Resource): Promise<Sensor[]> {
+  const thermal = await client.find(linkAt(chassis, 'Thermal'));
+  const power = await client.find(linkAt(chassis, 'Power'));
+  return [...thermalSensors(thermal?.resource ?? {}), ...powerSensors(power?.resource ?? {})];
 }
 
 /** Watts drawn now: the newer EnvironmentMetrics, else the first PowerControl of Power that says it. */

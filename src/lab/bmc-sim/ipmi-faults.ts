@@ -34,6 +34,7 @@ const TABLE = {
   'forgets-reservation': { what: 'drops the reservation of its sensor records after every Nth read', unit: 'reads' },
   words: { what: 'reads inventories in words of two bytes, as memory of some kinds is' },
   'serial-off': { what: 'has serial over LAN turned off' },
+  'serial-refuses': { what: 'refuses the first N packets of a console (NACK)', unit: 'packets' },
   'serial-slow': { what: 'takes at most N characters of a console at once', unit: 'characters' },
 } satisfies Record<string, FaultRow>;
 

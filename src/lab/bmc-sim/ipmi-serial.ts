@@ -6,7 +6,7 @@ import {
   SOL_TO_BMC,
   type SolPacket,
 } from '../../wire/ipmi-sol.ts';
-import type { Faults } from './ipmi-faults.ts';
+import { type Faults, spendFault } from './ipmi-faults.ts';
 import type { SimSession } from './ipmi-sessions.ts';
 
 /** What a BMC takes and gives in one packet, header included. */
@@ -87,6 +87,9 @@ export class SimSerial {
   }
 
   #take(session: SimSession, { sequence, data, flags }: SolPacket): void {
+    if (spendFault(this.#faults, 'serial-refuses')) {
+      return this.#send(session, encodeSol({ ...EMPTY, acknowledged: sequence, isRefused: true }));
+    }
     if (sequence !== this.#received.sequence) {
       const accepted = Math.min(data.length, this.#faults.get('serial-slow') ?? data.length);
       this.#received = { sequence, accepted };

@@ -17,24 +17,31 @@ import { SimSerial } from './ipmi-serial.ts';
 import { type SimSession, SimSessions, type SimUser } from './ipmi-sessions.ts';
 
 export type IpmiBmcOptions = {
-  /** Where it listens: 127.0.0.1 and a free port by default. */
+  /** The IPv4 address it listens on: 127.0.0.1 by default. Linux has all of 127.0.0.0/8, so that many may have port 623. */
   address?: string;
+  /** The UDP port it listens on: a free one by default. */
   port?: number;
-  /** `admin` with the password `s3cret` by default. */
+  /** By name: password and highest privilege. `admin` with the password `s3cret`, an ADMINISTRATOR, by default. */
   users?: Readonly<Record<string, SimUser>>;
+  /** The cipher suites it takes: 3 and 17 by default. */
   suites?: readonly CipherSuite[];
+  /** Sessions at once, logins that are under way included: 4 by default. */
   slots?: number;
-  /** As it goes over the wire. */
+  /** Of the system, 16 bytes as they go over the wire; the same for every BMC by default. */
   guid?: Buffer;
+  /** What is to be other than in a Supermicro with firmware 3.88. */
   device?: Partial<DeviceId>;
+  /** What it does wrong, as `parseFaults` makes it from words; may be changed while it runs. None by default. */
   faults?: Faults;
   /** Completion codes by command name, used up one by one before the command is done at all. */
   completions?: Readonly<Record<string, number[]>>;
+  /** Tells when sessions, boot flags and changes of power are over: the time of day by default. */
   clock?: Clock;
 };
 
 /** A BMC on a UDP port. What it is told changes `machine`; what it does wrong is in `faults`. */
 export type IpmiBmc = {
+  /** Where it listens. */
   address: string;
   port: number;
   machine: SimMachine;
@@ -58,7 +65,11 @@ const DEVICE: DeviceId = {
   hasDeviceSdrs: false,
 };
 
-/** Starts a BMC that speaks RMCP+ with cipher suites 3 and 17: one socket and a few hundred bytes, so many fit in a process. */
+/**
+ * Starts a BMC that speaks RMCP+ with cipher suites 3 and 17. It is one socket and some kilobytes, and has no timer unless
+ * it is told to be slow or somebody has its console: a process has room for thousands. Rejects when it cannot have its
+ * address and port.
+ */
 export async function startIpmiBmc(options: IpmiBmcOptions = {}): Promise<IpmiBmc> {
   const { address = '127.0.0.1', suites = [3, 17], guid = GUID, clock = wallClock, faults = new Map() } = options;
   const machine = new SimMachine(clock, faults);

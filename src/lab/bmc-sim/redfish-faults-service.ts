@@ -133,6 +133,11 @@ export const SERVICE_FAULTS = {
     what: 'says that it can expand collections, and fails over it',
     before: ({ url }) => (url.includes('$expand') ? refuse(501, 'QueryNotSupported', 'Not here.') : undefined),
   },
+  'expand-unsaid': {
+    what: 'does not say that it can expand collections',
+    after: (given, { path }) =>
+      path === ROOT ? { ...given, body: without(given.body as Json, 'ProtocolFeaturesSupported') } : undefined,
+  },
   pages: {
     what: 'gives collections `count` members at a time',
     after: (given, request, { count = 1 }) => pageOf(given, request, count),

@@ -1,49 +1,60 @@
-import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
-import { applyRequest } from './redfish-actions.ts';
-import { answer, type Json, refuse, type SimAnswer, type SimRequest } from './redfish-answer.ts';
+import { refuse, type SimRequest } from './redfish-answer.ts';
 import { type Certificate, makeCertificate } from './redfish-certificate.ts';
 import { type Fault, Faults, type FaultWorld } from './redfish-faults.ts';
+import { readRequest, sendAnswer } from './redfish-http.ts';
 import { makeSystem, type SimModel, type SimSlot, type SimSystem } from './redfish-model.ts';
-import { ROOT, SESSIONS } from './redfish-paths.ts';
-import { listResources } from './redfish-resources.ts';
+import { serveRequest } from './redfish-service.ts';
 import { Sessions } from './redfish-sessions.ts';
 
+/** Everything has a default: `openRedfishSim()` is a BMC with one machine, which is off. */
 export type RedfishSimOptions = {
-  /** 127.0.0.1 and a free port by default. */
+  /** Where it listens: 127.0.0.1 by default. Many BMCs can have an address each, 127.0.1.1 and so on, and one port. */
   address?: string;
+  /** A free one by default. */
   port?: number;
   /** Passwords by user; `admin` with `s3cret` by default. */
-  users?: Record<string, string>;
+  users?: Readonly<Record<string, string>>;
   /** Sessions at once; 4 by default. */
   slots?: number;
-  /** One System by default. */
-  systems?: Partial<SimSystem>[];
-  media?: Partial<SimSlot>[];
+  /** What differs from the System that `makeSystem` makes up, one entry per System; one System by default. */
+  systems?: readonly Partial<SimSystem>[];
+  /** Virtual drives, one entry each: by default one for floppies, which takes no ISO image, and one for CDs. */
+  media?: readonly Partial<SimSlot>[];
+  /** What root and manager say that the BMC is; quirks are chosen by it. `Firstlight`, `Simulated BMC` and `SIM` by default. */
   vendor?: string;
   product?: string;
   managerModel?: string;
-  faults?: Fault[];
+  /** What goes wrong from the start; `faults.add` of the open BMC adds more. */
+  faults?: readonly Fault[];
+  /** One that all BMCs of a process share by default, for each costs as much to make as all else of a BMC. */
   certificate?: Certificate;
   /** `old`: has TLS 1.0 and 1.1 only (R17). */
   tls?: 'modern' | 'old';
+  /** How many requests `asked`, `headers` and `written` remember; 2000 by default. Some kB each, so fewer for hundreds of BMCs. */
+  remember?: number;
+  /** Told after each reset, with its ResetType: the rack starts and stops a real machine by it. */
   onReset?: SimModel['onReset'];
 };
 
+/** An open BMC: where it is, what it is, and what it was asked. */
 export type RedfishSim = {
+  address: string;
   port: number;
+  /** Its machines and drives, to be looked at and changed. */
   model: SimModel;
   faults: Faults;
   /** Method and URL of each of the last requests, oldest first. */
   asked: string[];
-  /** Headers of each request, in the same order. */
+  /** Headers of each of them, in the same order. */
   headers: SimRequest['headers'][];
   /** Bodies of what was written, oldest first. */
-  written: Readonly<Record<string, unknown>>[];
+  written: SimRequest['body'][];
+  /** How many requests ever came. */
+  requestCount: () => number;
   openSessions: () => number;
   /** Ends every session, as time does. */
   expireSessions: () => void;
@@ -54,26 +65,13 @@ export type RedfishSim = {
   stop: () => Promise<void>;
 };
 
-/** A BMC of ours that speaks Redfish over HTTPS, does what it is told to a small model, and goes wrong where it is told to. */
-export async function startRedfishSim(options: RedfishSimOptions = {}): Promise<RedfishSim> {
-  const systems = (options.systems ?? [{}]).map((given, index) => makeSystem(index + 1, given));
-  const media = options.media ?? [{ id: 'Floppy1', types: ['Floppy', 'USBStick'] }, { id: 'CD1' }];
-  const model: SimModel = {
-    vendor: options.vendor ?? 'Firstlight',
-    product: options.product ?? 'Simulated BMC',
-    managerModel: options.managerModel ?? 'SIM',
-    firmware: '1.2.3',
-    systems,
-    slots: media.map((given, index) => ({
-      id: `CD${index + 1}`,
-      types: ['CD', 'DVD'],
-      image: null,
-      canInsert: true,
-      ...given,
-    })),
-    done: [],
-  };
-  if (options.onReset) model.onReset = options.onReset;
+/**
+ * A BMC of ours that speaks Redfish over HTTPS, does what it is told to a small model, and goes wrong where it is told to. It is
+ * one server on a socket of its own, less than a millisecond of work and some 50 kB, so hundreds fit in a process.
+ */
+export async function openRedfishSim(options: RedfishSimOptions = {}): Promise<RedfishSim> {
+  const { address = '127.0.0.1', remember = 2000 } = options;
+  const model = makeModel(options);
   const sessions = new Sessions(options.users ?? { admin: 's3cret' }, options.slots ?? 4);
   const faults = new Faults();
   for (const fault of options.faults ?? []) faults.add(fault);
@@ -81,10 +79,17 @@ export async function startRedfishSim(options: RedfishSimOptions = {}): Promise<
   const asked: string[] = [];
   const headers: SimRequest['headers'][] = [];
   const written: SimRequest['body'][] = [];
+  let requests = 0;
   let inFlight = 0;
   let mostAtOnce = 0;
 
+  function keep<T>(record: T[], entry: T): void {
+    record.push(entry);
+    if (record.length > remember) record.shift();
+  }
+
   async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    requests += 1;
     keep(asked, `${incoming.method} ${incoming.url}`);
     keep(headers, incoming.headers);
     inFlight += 1;
@@ -96,50 +101,35 @@ export async function startRedfishSim(options: RedfishSimOptions = {}): Promise<
     if (Object.keys(request.body).length > 0) keep(written, request.body);
     const delayMs = faults.delayMs(request);
     if (delayMs > 0) await sleep(delayMs);
-    const verdict = faults.before(request, world) ?? faults.after(give(request), request, world);
+    const verdict = faults.before(request, world) ?? faults.after(serveRequest(world, request), request, world);
     if (verdict === 'hang') return;
     if (verdict === 'reset') incoming.socket.destroy();
-    else send(response, verdict);
-  }
-
-  function give(request: SimRequest): SimAnswer {
-    const { method, path } = request;
-    const isOpen = path === '/redfish' || path === ROOT || (method === 'POST' && path === SESSIONS);
-    if (!isOpen && !sessions.admits(request)) return refuse(401, 'NoValidSession', 'There is no valid session.');
-    if (method === 'POST' && path === SESSIONS) return sessions.create(request);
-    if (method === 'DELETE' && path.startsWith(`${SESSIONS}/`))
-      return sessions.delete(path.slice(SESSIONS.length + 1)) ? answer(204) : missing(path);
-    const task = world.tasks.get(path);
-    if (task) return (task.length > 1 ? task.shift() : task[0]) as SimAnswer;
-
-    const resources = listResources(model, sessions.ids);
-    const resource = resources.get(path)?.();
-    if (method === 'GET') return resource ? show(request, resource, resources) : missing(path);
-    if (resource && !hasFreshTag(request, resource))
-      return refuse(412, 'PreconditionFailed', 'The ETag does not match.');
-    const outcome = method === 'PATCH' || method === 'POST' ? applyRequest(model, request) : undefined;
-    return outcome ?? (resource ? answer(405, undefined, { Allow: 'GET' }) : missing(path));
+    else sendAnswer(response, verdict);
   }
 
   const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
-  const certificate = options.certificate ?? makeCertificate('firstlight-bmc-sim', Date.now());
+  const certificate = options.certificate ?? shareCertificate();
   const server = createServer(options.tls === 'old' ? { ...certificate, ...old } : certificate);
   server.on('request', (incoming, response) => {
-    serve(incoming, response).catch((error: Error) => send(response, refuse(500, 'InternalError', error.message)));
+    serve(incoming, response).catch((error: Error) =>
+      sendAnswer(response, refuse(500, 'InternalError', error.message)),
+    );
   });
   // A client that goes away in its handshake, as one does that does not like the certificate.
   server.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve, reject) => {
     server.on('error', reject);
-    server.listen(options.port ?? 0, options.address ?? '127.0.0.1', resolve);
+    server.listen(options.port ?? 0, address, resolve);
   });
   return {
+    address,
     port: (server.address() as AddressInfo).port,
     model,
     faults,
     asked,
     headers,
     written,
+    requestCount: () => requests,
     openSessions: () => sessions.ids.length,
     expireSessions: () => {
       for (const id of sessions.ids) sessions.delete(id);
@@ -153,70 +143,30 @@ export async function startRedfishSim(options: RedfishSimOptions = {}): Promise<
   };
 }
 
-/** So much of what was asked is kept, for a BMC may be polled for days. */
-const RECORD_LIMIT = 2000;
-
-function keep<T>(record: T[], entry: T): void {
-  record.push(entry);
-  if (record.length > RECORD_LIMIT) record.shift();
-}
-
-const BODY_LIMIT = 1024 * 1024;
-
-async function readRequest(incoming: IncomingMessage): Promise<SimRequest> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of incoming) {
-    length += chunk.length;
-    if (length > BODY_LIMIT) throw new Error(`a body of more than ${BODY_LIMIT} bytes`);
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks).toString();
-  const url = incoming.url ?? '/';
-  const path = (url.split('?', 1)[0] as string).replace(/(?<=.)\/$/, '');
-  return {
-    method: incoming.method ?? '',
-    path,
-    url,
-    headers: incoming.headers,
-    body: text === '' ? {} : JSON.parse(text),
+function makeModel({ systems = [{}], media = DRIVES, ...options }: RedfishSimOptions): SimModel {
+  const model: SimModel = {
+    vendor: options.vendor ?? 'Firstlight',
+    product: options.product ?? 'Simulated BMC',
+    managerModel: options.managerModel ?? 'SIM',
+    firmware: '1.2.3',
+    systems: systems.map((given, index) => makeSystem(index + 1, given)),
+    slots: media.map((given, index) => ({
+      id: `CD${index + 1}`,
+      types: ['CD', 'DVD'],
+      image: null,
+      canInsert: true,
+      ...given,
+    })),
+    done: [],
   };
+  return options.onReset ? { ...model, onReset: options.onReset } : model;
 }
 
-/** A resource with its ETag; a collection with its members in it when that is asked for. */
-function show({ url }: SimRequest, resource: Json, resources: ReadonlyMap<string, () => Json>): SimAnswer {
-  const etag = tagOf(resource);
-  const headers = { ETag: etag, Allow: 'GET, PATCH, POST, DELETE' };
-  const members = resource.Members;
-  if (!url.includes('$expand') || !Array.isArray(members))
-    return answer(200, { '@odata.etag': etag, ...resource }, headers);
-  const whole = members.map((member: Json) => resources.get(String(member['@odata.id']))?.() ?? member);
-  return answer(200, { ...resource, Members: whole }, headers);
-}
+const DRIVES: readonly Partial<SimSlot>[] = [{ id: 'Floppy1', types: ['Floppy', 'USBStick'] }, { id: 'CD1' }];
 
-function tagOf(resource: Json): string {
-  return `"${createHash('sha256').update(JSON.stringify(resource)).digest('hex').slice(0, 16)}"`;
-}
+let shared: Certificate | undefined;
 
-/** RFC 9110 13.1.1: strong comparison, and `*` is any. */
-function hasFreshTag({ headers }: SimRequest, resource: Json): boolean {
-  const wanted = headers['if-match'];
-  return wanted === undefined || wanted === '*' || wanted === tagOf(resource);
-}
-
-function missing(path: string): SimAnswer {
-  return refuse(404, 'ResourceMissingAtURI', `There is no resource ${path}.`, [path]);
-}
-
-function send(response: ServerResponse, { status, headers, body }: SimAnswer): void {
-  if (response.headersSent) return;
-  const bytes = body === undefined ? Buffer.alloc(0) : Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-  const packed = headers['Content-Encoding'] === 'gzip' ? gzipSync(bytes) : bytes;
-  response.writeHead(status, {
-    'OData-Version': '4.0',
-    'Content-Type': 'application/json',
-    'Content-Length': String(packed.length),
-    ...headers,
-  });
-  response.end(packed);
+function shareCertificate(): Certificate {
+  shared ??= makeCertificate('firstlight-bmc-sim', Date.now());
+  return shared;
 }

@@ -1,0 +1,191 @@
+import { type Static, Type } from 'typebox';
+import { type BmcDriver, BmcError } from '../bmc/driver.ts';
+import { openBmc } from '../bmc/index.ts';
+import { DRIVER_NAMES, DRIVER_PORTS, type DriverName } from '../model/bmc.ts';
+import { AppError } from '../model/errors.ts';
+import type { Machine } from '../model/machine.ts';
+import type { KeptLink, NewLink } from '../store/bmcs.ts';
+import { powerFacts, powerWord } from './power.ts';
+import type { Api, ApiOptions } from './server.ts';
+
+const strict = { additionalProperties: false };
+const ByName = Type.Object({ name: Type.String() });
+const Link = Type.Object(
+  {
+    driver: Type.Optional(Type.Union(DRIVER_NAMES.map((name) => Type.Literal(name)))),
+    address: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })),
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
+    /** The name of a credential, instead of a user and password. */
+    credential: Type.Optional(Type.String()),
+    user: Type.Optional(Type.String({ maxLength: 64 })),
+    password: Type.Optional(Type.String({ maxLength: 256 })),
+    /** The driver's own; see docs/operating.md. */
+    settings: Type.Optional(Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 4096 }))),
+  },
+  strict,
+);
+/** One way to the BMC, or the whole chain, tried in its order. */
+export const BmcChain = Type.Union([
+  Link,
+  Type.Object({ chain: Type.Array(Link, { minItems: 1, maxItems: 8 }) }, strict),
+]);
+const NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
+const Credential = Type.Object(
+  { user: Type.String({ maxLength: 64 }), password: Type.String({ maxLength: 256 }) },
+  strict,
+);
+/** Drivers that log in nowhere. */
+const WITHOUT_ADDRESS: readonly DriverName[] = ['webhook', 'exec', 'manual', 'wol'];
+const LAST_ORDERS = 20;
+
+/** The chains of BMCs, their health and what they tell, and the credentials. */
+export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, events, secrets }: ApiOptions): void {
+  const named = (name: string): Machine => machines.named(name);
+
+  app.get('/api/v1/machines/:name/bmc', { schema: { params: ByName } }, (request) => {
+    const { id } = named(request.params.name);
+    return {
+      chain: bmcs.chain(id).map(showLink),
+      power: powerWord(supervisor, id),
+      ...powerFacts(supervisor, id),
+      health: supervisor.health(id),
+      quirks: supervisor.quirks(id),
+      orders: orders.lastOf(id, LAST_ORDERS),
+    };
+  });
+
+  app.put('/api/v1/machines/:name/bmc', { schema: { params: ByName, body: BmcChain } }, async (request) => {
+    const machine = named(request.params.name);
+    const chain = await readChain(request.body);
+    events.settle(() => {
+      bmcs.put(machine.id, chain);
+      events.emit({
+        kind: 'bmc.changed',
+        text: `BMC set by ${request.operator}: ${chain.map(describeLink).join(', then ')}`,
+        machineId: machine.id,
+      });
+    });
+    return { chain: bmcs.chain(machine.id).map(showLink) };
+  });
+
+  app.delete('/api/v1/machines/:name/bmc', { schema: { params: ByName } }, (request, reply) => {
+    const machine = named(request.params.name);
+    events.settle(() => {
+      bmcs.put(machine.id, []);
+      events.emit({ kind: 'bmc.changed', text: `BMC removed by ${request.operator}`, machineId: machine.id });
+    });
+    return reply.code(204).send();
+  });
+
+  app.post(
+    '/api/v1/machines/:name/bmc/allow',
+    {
+      schema: {
+        params: ByName,
+        body: Type.Object({ newCertificate: Type.Optional(Type.Boolean()) }, strict),
+      },
+    },
+    (request) => {
+      const machine = named(request.params.name);
+      const isNew = request.body.newCertificate === true;
+      events.settle(() => {
+        if (isNew) bmcs.forgetCertificates(machine.id);
+        else bmcs.allow(machine.id);
+        events.emit({
+          kind: 'bmc.changed',
+          text: `the BMC may be used again, says ${request.operator}${isNew ? ', whatever certificate it shows next' : ''}`,
+          machineId: machine.id,
+        });
+      });
+      return { chain: bmcs.chain(machine.id).map(showLink) };
+    },
+  );
+
+  /** What a BMC tells when it is asked. */
+  function addAnswer<T>(path: string, what: string, work: (driver: BmcDriver) => Promise<T> | undefined): void {
+    app.get(`/api/v1/machines/:name/bmc/${path}`, { schema: { params: ByName } }, async (request) => {
+      const answer = await supervisor.ask(named(request.params.name).id, what, work).catch(bmcFailure);
+      return { driver: answer.link.driver, [path]: answer.value };
+    });
+  }
+  addAnswer('identity', 'identity', (driver) => driver.identity());
+  addAnswer('boot', 'boot device', (driver) => driver.boot());
+  addAnswer('sensors', 'sensors', (driver) => driver.sensors?.());
+  addAnswer('watts', 'power reading', (driver) => driver.powerReading?.());
+  addAnswer('log', 'event log', (driver) => driver.log?.());
+  addAnswer('inventory', 'inventory', (driver) => driver.inventory?.());
+  addAnswer('cause', 'restart cause', (driver) => driver.restartCause?.());
+
+  app.delete('/api/v1/machines/:name/bmc/log', { schema: { params: ByName } }, async (request, reply) => {
+    const machine = named(request.params.name);
+    await supervisor.ask(machine.id, 'event log', (driver) => driver.clearLog?.()).catch(bmcFailure);
+    events.emit({ kind: 'bmc.changed', text: `event log cleared by ${request.operator}`, machineId: machine.id });
+    return reply.code(204).send();
+  });
+
+  app.get('/api/v1/credentials', () => bmcs.credentials());
+  app.put(
+    '/api/v1/credentials/:name',
+    { schema: { params: Type.Object({ name: Type.String({ pattern: NAME }) }), body: Credential } },
+    (request, reply) => {
+      bmcs.putCredential(request.params.name, request.body.user, request.body.password);
+      return reply.code(204).send();
+    },
+  );
+  app.delete('/api/v1/credentials/:name', { schema: { params: ByName } }, (request, reply) => {
+    bmcs.removeCredential(request.params.name);
+    return reply.code(204).send();
+  });
+  app.post('/api/v1/secrets/rotate', () => {
+    secrets.rotate();
+    return { resealed: bmcs.reseal() };
+  });
+}
+
+/** Links as they are kept. Throws `bad-request` for settings that their driver does not understand. */
+export async function readChain(body: Static<typeof BmcChain>): Promise<NewLink[]> {
+  const links = 'chain' in body ? body.chain : [body];
+  const chain: NewLink[] = [];
+  for (const link of links) {
+    const driver = link.driver ?? 'ipmi';
+    if (link.address === undefined && !WITHOUT_ADDRESS.includes(driver))
+      throw new AppError('bad-request', `the driver ${driver} needs an address`);
+    if (link.credential !== undefined && (link.user !== undefined || link.password !== undefined))
+      throw new AppError('bad-request', `give the credential ${link.credential}, or a user and password, not both`);
+    const { credential, user, password } = link;
+    const read: NewLink = {
+      driver,
+      address: link.address ?? '',
+      port: link.port ?? DRIVER_PORTS[driver],
+      settings: link.settings ?? {},
+      ...(credential !== undefined ? { credential } : {}),
+      ...(user !== undefined ? { user } : {}),
+      ...(password !== undefined ? { password } : {}),
+    };
+    try {
+      // it sends nothing; what it does not understand it says at once
+      await openBmc({ ...read, user: user ?? '', password: password ?? '' }).close();
+    } catch (error) {
+      if (!(error instanceof BmcError)) throw error;
+      throw new AppError('bad-request', error.text);
+    }
+    chain.push(read);
+  }
+  return chain;
+}
+
+/** A link as it is shown: without its password, and without what may be one. */
+function showLink({ machineId: _ours, settings, learned, ...link }: KeptLink) {
+  return { ...link, settings, learned };
+}
+
+function describeLink({ driver, address, port, credential }: NewLink): string {
+  const at = address === '' ? '' : ` ${address}${port === DRIVER_PORTS[driver] ? '' : `:${port}`}`;
+  return `${driver}${at}${credential !== undefined ? ` (credential ${credential})` : ''}`;
+}
+
+/** A BMC's failure as the caller's answer. */
+export function bmcFailure(error: unknown): never {
+  if (error instanceof BmcError) throw new AppError('bmc-failed', error.text);
+  throw error;
+}

@@ -1,0 +1,54 @@
+import type { KeptLink } from '../store/bmcs.ts';
+import type { BmcDriver, BmcTarget } from './driver.ts';
+import type { DriverOptions } from './index.ts';
+
+/** What opens drivers, and what is to be kept of what they find out. */
+export type LinkOptions = {
+  open: (target: BmcTarget, options: DriverOptions) => BmcDriver;
+  password: (machineId: number, position: number) => string;
+  learn: (link: KeptLink, learned: KeptLink['learned']) => void;
+};
+
+/** The open drivers. One is kept for each link that was used, because it remembers what it found: the next call is cheaper. */
+export type Links = ReturnType<typeof createLinks>;
+
+export function createLinks({ open, password, learn }: LinkOptions) {
+  const drivers = new Map<number, Map<number, BmcDriver>>();
+
+  return {
+    /** The driver of a link. Throws BmcError when its settings make no sense. */
+    driver(link: KeptLink): BmcDriver {
+      const ofMachine = drivers.get(link.machineId) ?? new Map<number, BmcDriver>();
+      drivers.set(link.machineId, ofMachine);
+      const present = ofMachine.get(link.position);
+      if (present) return present;
+      const { cipherSuite, fingerprint } = link.learned;
+      const target: BmcTarget = {
+        driver: link.driver,
+        address: link.address,
+        port: link.port,
+        user: link.user,
+        password: password(link.machineId, link.position),
+        settings: { ...(fingerprint !== undefined ? { fingerprint } : {}), ...link.settings },
+      };
+      const driver = open(target, {
+        ...(cipherSuite !== undefined ? { cipherSuite } : {}),
+        onCipherSuite: (suite) => learn(link, { cipherSuite: suite }),
+        onFingerprint: (seen) => learn(link, { fingerprint: seen }),
+      });
+      ofMachine.set(link.position, driver);
+      return driver;
+    },
+    /** The chain of a machine is another one: its drivers end after their running calls. */
+    forget(machineId: number): void {
+      const ofMachine = drivers.get(machineId);
+      drivers.delete(machineId);
+      for (const driver of ofMachine?.values() ?? []) void driver.close();
+    },
+    async close(): Promise<void> {
+      const all = [...drivers.values()].flatMap((ofMachine) => [...ofMachine.values()]);
+      drivers.clear();
+      await Promise.all(all.map((driver) => driver.close()));
+    },
+  };
+}

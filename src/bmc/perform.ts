@@ -1,0 +1,162 @@
+import type { DriverName, KeptOrder, Order, Progress } from '../model/bmc.ts';
+import type { Clock, Instant } from '../model/time.ts';
+import type { KeptLink } from '../store/bmcs.ts';
+import type { Outcome } from '../store/orders.ts';
+import { type BmcDriver, BmcError } from './driver.ts';
+import type { Sleep } from './lanes.ts';
+import { type Command, nextStep, type Seen, type Step } from './order.ts';
+import { judgeFailure } from './retry.ts';
+
+/** What an order is carried out with. */
+export type Around = {
+  /** The machine's chain as it is now. */
+  chain: () => readonly KeptLink[];
+  call<T>(link: KeptLink, work: (driver: BmcDriver) => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Kept before a command is given. */
+  save: (progress: Progress, driver: DriverName) => void;
+  /** Why no command may be given now; undefined when it may. */
+  refusal: () => string | undefined;
+  /** How long a switching-on waits for its turn. */
+  stagger: () => number;
+  /** Resolves to true when the machine asks for an address, to false after so long. */
+  watchBoot: (ms: number, signal: AbortSignal) => Promise<boolean>;
+  /** Ask a person to do it; resolves with what was seen or said. */
+  askPerson: (order: Order, signal: AbortSignal) => Promise<string>;
+  clock: Clock;
+  sleep: Sleep;
+  signal: AbortSignal;
+};
+
+/**
+ * Carries one order out, to its verified end: looks, commands, looks again; tries again what passes, and goes on with the next
+ * driver where one cannot. Fails only with the signal's reason, when it was cancelled.
+ */
+export async function perform({ order }: Pick<KeptOrder, 'order'>, from: Progress, around: Around): Promise<Outcome> {
+  const refused = around.chain().filter((link) => link.refusal !== undefined);
+  const isVia = (link: KeptLink): boolean => order.kind === 'boot' && link.driver === order.via;
+  const usable = around.chain().filter((link) => link.refusal === undefined);
+  const links = [...usable.filter(isVia), ...usable.filter((link) => !isVia(link))];
+  if (links.length === 0) return { state: 'failed', result: describeRefusals(refused) };
+
+  const failed: string[] = [];
+  let progress = from;
+  for (const [index, link] of links.entries()) {
+    const attempt = await performWith(link, order, progress, index < links.length - 1, around);
+    if (attempt.kind === 'ended') {
+      const { state, result } = attempt.outcome;
+      const instead = failed.length > 0 ? ` (by ${link.driver}; ${failed.join('; ')})` : '';
+      return { state, result: `${result}${instead}`, driver: link.driver };
+    }
+    failed.push(`${link.driver}: ${attempt.why}`);
+    progress = attempt.progress;
+  }
+  const only = failed.length === 1 ? failed[0]?.slice(failed[0].indexOf(': ') + 2) : undefined;
+  return { state: 'failed', result: only ?? failed.join('; '), driver: links.at(-1)?.driver };
+}
+
+type Attempt = { kind: 'ended'; outcome: Outcome } | { kind: 'next'; why: string; progress: Progress };
+
+async function performWith(
+  link: KeptLink,
+  order: Order,
+  from: Progress,
+  hasNext: boolean,
+  around: Around,
+): Promise<Attempt> {
+  const { clock, signal } = around;
+  if (link.driver === 'manual') {
+    around.save(from, link.driver);
+    return { kind: 'ended', outcome: { state: 'done', result: await around.askPerson(order, signal) } };
+  }
+  let progress = from;
+  let seen: Seen;
+  let failures: { count: number; since: Instant } | undefined;
+  for (;;) {
+    signal.throwIfAborted();
+    const step: Step = nextStep(order, progress, seen, clock());
+    seen = undefined;
+    if (step.kind === 'done' || step.kind === 'failed')
+      return { kind: 'ended', outcome: { state: step.kind, result: step.text } };
+    const before = progress;
+    progress = step.progress;
+    if ('inMs' in step && step.kind !== 'watch' && step.inMs > 0) await around.sleep(step.inMs, signal);
+    try {
+      if (step.kind === 'watch') seen = await watch(step.inMs, around);
+      else if (step.kind === 'read-power') seen = await readPower(link, around);
+      else if (step.kind === 'read-boot') seen = await readBoot(link, around);
+      else if (step.kind !== 'wait') {
+        const because = around.refusal();
+        if (because !== undefined) return { kind: 'ended', outcome: { state: 'failed', result: because } };
+        if (step.kind === 'set-power' && step.action === 'on') {
+          const turnMs = around.stagger();
+          if (turnMs > 0) await around.sleep(turnMs, signal);
+          progress = { ...progress, since: clock() };
+        }
+        around.save(progress, link.driver);
+        await around.call(link, (driver) => give(driver, step, link), signal);
+      }
+      failures = undefined;
+    } catch (error) {
+      if (!(error instanceof BmcError)) throw error;
+      const isCommand = step.kind.startsWith('set-') || step.kind === 'identify' || step.kind === 'media';
+      // a command whose answer was lost may have been taken (B12): a look will tell
+      if (isCommand && error.kind !== 'unreachable') progress = before;
+      failures = { count: (failures?.count ?? 0) + 1, since: failures?.since ?? clock() };
+      const verdict = judgeFailure(
+        error.kind,
+        { count: failures.count, sinceMs: clock() - failures.since, isSettling: progress.sends > 0 },
+        hasNext,
+      );
+      if (verdict.kind !== 'retry') return { kind: 'next', why: error.text, progress };
+      await around.sleep(verdict.inMs, signal);
+    }
+  }
+}
+
+async function watch(ms: number, { watchBoot, signal }: Around): Promise<Seen> {
+  return (await watchBoot(ms, signal)) ? { kind: 'booted' } : { kind: 'power-unreadable' };
+}
+
+/** Two answers that a BMC gives once and for all are no failures: it does not tell. */
+async function readPower(link: KeptLink, { call, signal }: Around): Promise<Seen> {
+  try {
+    return { kind: 'power', state: await call(link, (driver) => driver.powerState(), signal) };
+  } catch (error) {
+    if (error instanceof BmcError && error.kind === 'unsupported') return { kind: 'power-unreadable' };
+    throw error;
+  }
+}
+
+async function readBoot(link: KeptLink, { call, signal }: Around): Promise<Seen> {
+  try {
+    return { kind: 'boot', setting: await call(link, (driver) => driver.boot(), signal) };
+  } catch (error) {
+    if (error instanceof BmcError && error.kind === 'unsupported') return { kind: 'boot-unreadable' };
+    throw error;
+  }
+}
+
+async function give(driver: BmcDriver, command: Command, link: KeptLink): Promise<void> {
+  switch (command.kind) {
+    case 'set-power':
+      return driver.setPower(command.action);
+    case 'set-boot':
+      return driver.setBoot(command.wish);
+    case 'identify':
+      if (!driver.identify) throw lacks(link, 'lamp');
+      return driver.identify(command.seconds);
+    case 'media':
+      if (!driver.insertMedia) throw lacks(link, 'virtual drive');
+      return driver.insertMedia(command.url);
+  }
+}
+
+/** What a protocol has not at all. */
+export function lacks(link: KeptLink, what: string): BmcError {
+  return new BmcError('unsupported', link, `has no ${what}, as far as ${link.driver} goes`);
+}
+
+function describeRefusals(refused: readonly KeptLink[]): string {
+  if (refused.length === 0) return 'no BMC is known';
+  return refused.map((link) => `${link.driver} is not used any more: ${link.refusal?.text}`).join('; ');
+}
