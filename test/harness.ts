@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import koffi from 'koffi';
 import { createApi } from '../src/api/server.ts';
 import type { BatchDatagram, BatchUdp } from '../src/batch-udp.ts';
@@ -223,18 +223,13 @@ export async function startHarness(options: Options = {}) {
       return { api, token: tokens.issue('ada', clock()) };
     },
 
-    /** Resolves when `check` gives something, looked at after each event. */
-    until<T>(check: () => T | undefined | false): Promise<T> {
-      return new Promise((resolve) => {
-        const present = check();
-        if (present !== undefined && present !== false) return resolve(present);
-        const stop = events.listen(() => {
-          const value = check();
-          if (value === undefined || value === false) return;
-          stop();
-          resolve(value);
-        });
-      });
+    /** Resolves when `check` gives something, looked at again and again. */
+    async until<T>(check: () => T | undefined | false): Promise<T> {
+      for (;;) {
+        const value = check();
+        if (value !== undefined && value !== false) return value;
+        await pause(2);
+      }
     },
 
     /** Stop everything; the folder stays when it is to be opened again. */

@@ -55,7 +55,7 @@ function parseCommand(value: string): [string, ...string[]] | undefined {
  */
 export function openExec(target: BmcTarget, options: ExecOptions = {}): BmcDriver {
   const limitMs = options.limitMs ?? LIMIT_MS;
-  const place = { address: target.address || '(by a program)', port: target.port };
+  const place = { address: target.address, port: target.port };
   const [problem] = checkExecSettings(target);
   if (problem)
     throw new BmcError('unsupported', place, `cannot be used: ${problem}`, 'Correct the settings of this BMC');

@@ -111,7 +111,7 @@ export class Link {
         if (leftMs <= 0) why = `was too slow: it took more than ${this.#limitMs / 1000} s in all`;
         const wait = waitsMs[sent++];
         if (wait === undefined || leftMs <= 0) return giveUp();
-        timer = setTimeout(sendOnce, Math.min(wait, leftMs));
+        timer = setTimeout(sendOnce, Math.min(wait, Math.ceil(leftMs) + 1)); // timers are early by up to a millisecond
         socket.send(make(), (error) => {
           if (error) onError(error);
         });

@@ -71,5 +71,5 @@ export function openManual(_target: BmcTarget): BmcDriver {
   };
 }
 
-const PERSON = { address: '(none, by hand)', port: 0 };
+const PERSON = { address: '', port: 0 };
 const NEXT = 'Look at the machine, or give it a BMC';

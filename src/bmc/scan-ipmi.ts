@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import type { Ipv4 } from '../wire/address.ts';
 import { WireError } from '../wire/bytes.ts';
 import { type AnyCommand, COMPLETION, decodeResponse, encodeRequest, PRIVILEGE } from '../wire/ipmi.ts';
-import { decodeCipherSuites, getChannelAuthCapabilities, getChannelCipherSuites } from '../wire/ipmi-session.ts';
+import { getChannelAuthCapabilities, getChannelCipherSuites } from '../wire/ipmi-session.ts';
 import { decodeAsf, decodeIpmi, decodeRmcp, encodeAsf, encodeIpmi15, encodeRmcp } from '../wire/rmcp.ts';
 import { describeSocketError } from './link.ts';
 
@@ -96,8 +96,7 @@ export class IpmiProber {
       if (!block) return;
       if (block.length < BLOCK_BYTES) break;
     }
-    const suites = suitesOf(pending.records);
-    if (suites && pending.finding) pending.finding.suites = suites;
+    if (pending.finding) pending.finding.suites = suitesOf(Buffer.concat(pending.records));
   }
 
   async #send(address: Ipv4, pending: Pending, datagram: Buffer): Promise<void> {
@@ -158,14 +157,16 @@ function learn(pending: Pending, reply: ScanReply, now: number): void {
   else pending.finding.version ??= reply.speaks20 ? '2.0' : '1.5';
 }
 
-/** Standard suites in their order, each once; undefined for a list that makes no sense. */
-function suitesOf(records: readonly Buffer[]): number[] | undefined {
-  try {
-    return [...new Set(decodeCipherSuites(Buffer.concat(records)))].sort((a, b) => a - b);
-  } catch (error) {
-    if (error instanceof WireError) return undefined;
-    throw error;
+/** The standard suites of a joined list of records (22.15.1) in their order, each once; those of a maker are left out. */
+export function suitesOf(records: Buffer): number[] {
+  const suites = new Set<number>();
+  for (let at = 0; at < records.length; at++) {
+    const suite = records[at + 1];
+    if (records[at] === 0xc0 && suite !== undefined) suites.add(suite);
+    if (records[at] === 0xc0) at += 1;
+    if (records[at] === 0xc1) at += 4; // its number and three bytes of an enterprise number
   }
+  return [...suites].sort((a, b) => a - b);
 }
 
 /**

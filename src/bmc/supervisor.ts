@@ -190,6 +190,8 @@ export function createSupervisor(options: SupervisorOptions) {
           { state: 'cancelled', result: `${reason.message}${describeStage(orders.byId(order.id))}` },
           steady() - started,
         );
+      // a password that cannot be opened, a chain that makes no sense: for a person to mend
+      if (error instanceof AppError) return end(order, { state: 'failed', result: error.message }, steady() - started);
       throw error;
     }
   }

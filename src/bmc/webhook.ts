@@ -63,7 +63,7 @@ export function openWebhook(target: BmcTarget, options: WebhookOptions = {}): Bm
   const [problem] = checkWebhookSettings(target);
   const verbs = new Set<Verb>(VERBS.filter((verb) => settings[verb] !== undefined));
   const first = URL.parse(VERBS.map((verb) => settings[verb]).find((url) => url !== undefined) ?? '');
-  const place = first && !problem ? placeOf(first) : { address: target.address || '(none)', port: target.port };
+  const place = first && !problem ? placeOf(first) : { address: target.address, port: target.port };
   if (problem)
     throw new BmcError('unsupported', place, `cannot be used: ${problem}`, 'Correct the settings of this BMC');
   const authorization = chooseAuthorization(user, password);

@@ -54,7 +54,7 @@ export function encodeMagicPacket(mac: Mac, secureOn?: Buffer): Buffer {
  */
 export function openWol(target: BmcTarget): BmcDriver {
   const { settings = {}, password } = target;
-  const place = { address: settings.broadcast || target.address || '(none)', port: target.port || DISCARD_PORT };
+  const place = { address: settings.broadcast || target.address, port: target.port || DISCARD_PORT };
   const [problem] = checkWolSettings(target);
   if (problem)
     throw new BmcError('unsupported', place, `cannot be used: ${problem}`, 'Correct the settings of this BMC');
