@@ -1,6 +1,9 @@
+import { PassThrough } from 'node:stream';
 import { type Static, Type } from 'typebox';
 import { type BmcDriver, BmcError } from '../bmc/driver.ts';
 import { openBmc } from '../bmc/index.ts';
+import { scanBmcs } from '../bmc/scan.ts';
+import { parseScanRange } from '../bmc/scan-range.ts';
 import { DRIVER_NAMES, DRIVER_PORTS, type DriverName } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
@@ -29,6 +32,16 @@ export const BmcChain = Type.Union([
   Link,
   Type.Object({ chain: Type.Array(Link, { minItems: 1, maxItems: 8 }) }, strict),
 ]);
+const Find = Type.Object(
+  {
+    address: Type.String({ minLength: 1, maxLength: 253 }),
+    credential: Type.Optional(Type.String()),
+    user: Type.Optional(Type.String({ maxLength: 64 })),
+    password: Type.Optional(Type.String({ maxLength: 256 })),
+  },
+  strict,
+);
+const Scan = Type.Object({ range: Type.String({ maxLength: 64 }) }, strict);
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
 const Credential = Type.Object(
   { user: Type.String({ maxLength: 64 }), password: Type.String({ maxLength: 256 }) },
@@ -100,6 +113,54 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
       return { chain: bmcs.chain(machine.id).map(showLink) };
     },
   );
+
+  app.post('/api/v1/machines/:name/bmc/find', { schema: { params: ByName, body: Find } }, async (request) => {
+    const machine = named(request.params.name);
+    const { address, credential, user, password } = request.body;
+    const shared = bmcs.openCredentials();
+    const logins =
+      credential !== undefined
+        ? shared.filter((one) => one.name === credential)
+        : user !== undefined
+          ? [{ user, password: password ?? '' }]
+          : shared;
+    if (logins.length === 0)
+      throw new AppError(
+        'bad-request',
+        credential !== undefined ? `there is no credential ${credential}` : 'there is no login to try',
+        'give a user and password, or make credentials with: firstlight credentials set',
+      );
+    const { chain, told } = await supervisor.find(address, logins);
+    if (chain.length === 0) throw new AppError('bmc-failed', `nobody was let in at ${address}:\n${told.join('\n')}`);
+    events.settle(() => {
+      bmcs.put(machine.id, chain);
+      events.emit({
+        kind: 'bmc.changed',
+        text: `BMC found by ${request.operator}: ${chain.map(describeLink).join(', then ')}`,
+        machineId: machine.id,
+      });
+    });
+    return { found: told, chain: bmcs.chain(machine.id).map(showLink) };
+  });
+
+  // one JSON object a line, as they come
+  app.post('/api/v1/bmc/scan', { schema: { body: Scan } }, (request, reply) => {
+    const { range } = request.body;
+    parseScanRange(range);
+    const abort = new AbortController();
+    const out = new PassThrough();
+    reply.raw.on('close', () => abort.abort());
+    const machineAt = new Map([...bmcs.chains()].flatMap(([id, chain]) => chain.map((link) => [link.address, id])));
+    const write = (line: unknown): void => void out.write(`${JSON.stringify(line)}\n`);
+    scanBmcs(range, {
+      signal: abort.signal,
+      onAnswer: (answer) => write({ answer, machine: machines.byId(machineAt.get(answer.address) ?? 0)?.name }),
+    })
+      .then((summary) => write({ summary }))
+      .catch((error: Error) => write({ error: error.message }))
+      .finally(() => out.end());
+    return reply.type('application/x-ndjson').send(out);
+  });
 
   /** What a BMC tells when it is asked. */
   function addAnswer<T>(path: string, what: string, work: (driver: BmcDriver) => Promise<T> | undefined): void {

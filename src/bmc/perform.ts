@@ -6,6 +6,7 @@ import { type BmcDriver, BmcError } from './driver.ts';
 import type { Sleep } from './lanes.ts';
 import { type Command, nextStep, type Seen, type Step } from './order.ts';
 import { judgeFailure } from './retry.ts';
+import type { ByHand } from './witness.ts';
 
 /** What an order is carried out with. */
 export type Around = {
@@ -21,7 +22,7 @@ export type Around = {
   /** Resolves to true when the machine asks for an address, to false after so long. */
   watchBoot: (ms: number, signal: AbortSignal) => Promise<boolean>;
   /** Ask a person to do it; resolves with what was seen or said. */
-  askPerson: (order: Order, signal: AbortSignal) => Promise<string>;
+  askPerson: (order: ByHand, signal: AbortSignal) => Promise<string>;
   clock: Clock;
   sleep: Sleep;
   signal: AbortSignal;
@@ -65,6 +66,8 @@ async function performWith(
 ): Promise<Attempt> {
   const { clock, signal } = around;
   if (link.driver === 'manual') {
+    if (order.kind !== 'power' && order.kind !== 'boot')
+      return { kind: 'next', why: lacks(link, `way to ${order.kind}`).text, progress: from };
     around.save(from, link.driver);
     return { kind: 'ended', outcome: { state: 'done', result: await around.askPerson(order, signal) } };
   }

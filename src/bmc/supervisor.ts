@@ -8,6 +8,7 @@ import type { NewOrder, Orders, Outcome } from '../store/orders.ts';
 import { createAwaited } from './awaited.ts';
 import { type Caller, createCaller } from './caller.ts';
 import { type BmcDriver, BmcError, type BmcTarget } from './driver.ts';
+import { findBmc, type Login } from './find.ts';
 import { type DriverOptions, openBmc } from './index.ts';
 import { createLanes, createStagger, laneOf, type Pool, type Sleep, type Stagger, sleepFor } from './lanes.ts';
 import { createLinks } from './links.ts';
@@ -309,6 +310,12 @@ export function createSupervisor(options: SupervisorOptions) {
     ask,
     readPower,
     health: caller.health,
+    /** Tries logins at an address that may be a BMC's, in its lane. */
+    find: (address: string, logins: readonly Login[]) =>
+      findBmc(address, logins, {
+        open: (target) => open(target, {}),
+        call: (lane, work) => lanes.run(lane, 'order', work),
+      }),
     askedOf: witness.askedOf,
     confirm: witness.confirm,
     /** Nobody waits for the machine's boot any more. */

@@ -3,8 +3,8 @@ import type { Order } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
 import type { Event } from '../model/event.ts';
 import type { Machines } from '../store/machines.ts';
-import { describeByHand } from './by-hand.ts';
 import { type Sleep, sleepFor } from './lanes.ts';
+import { manualText } from './manual.ts';
 
 export type WitnessOptions = {
   machines: Pick<Machines, 'byId'>;
@@ -14,6 +14,9 @@ export type WitnessOptions = {
 
 /** A person who was asked in the morning has done it by the next, or somebody asks again. */
 const PERSON_MS = 24 * 3600 * 1000;
+
+/** What a person can be asked to do. */
+export type ByHand = Extract<Order, { kind: 'power' | 'boot' }>;
 
 /** Sees what no BMC tells: that a machine asked for an address, that a person says it is done. */
 export type Witness = ReturnType<typeof createWitness>;
@@ -53,8 +56,9 @@ export function createWitness({ machines, events, sleep = sleepFor }: WitnessOpt
     watchBoot,
 
     /** Ask a person to do it. Resolves with what was seen or said; fails with the signal's reason. */
-    async askPerson(machineId: number, order: Order, signal: AbortSignal): Promise<string> {
-      const text = describeByHand(order, machines.byId(machineId)?.name ?? 'the machine');
+    async askPerson(machineId: number, order: ByHand, signal: AbortSignal): Promise<string> {
+      const wanted = order.kind === 'power' ? order.action : order.wish;
+      const text = manualText(wanted, machines.byId(machineId)?.name ?? 'the machine');
       const { promise: said, resolve } = Promise.withResolvers<string>();
       asked.set(machineId, { text, confirm: (by) => resolve(`done by hand, says ${by}`) });
       events.emit({ kind: 'power.asked', text, machineId });

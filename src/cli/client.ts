@@ -12,6 +12,8 @@ export type Client = {
   /** What is no JSON, as it is. */
   text(path: string): Promise<string>;
   send<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T>;
+  /** The lines of an answer that comes bit by bit, each JSON. */
+  lines<T>(method: 'POST', path: string, body: unknown): AsyncGenerator<T>;
   /** Server-sent events from `path`, comes back by itself after an interruption. Ends when `onEvent` gives true. */
   stream(path: string, onEvent: (event: StreamedEvent) => boolean): Promise<void>;
 };
@@ -62,6 +64,17 @@ export function openClient(): Client {
     send: async <T>(method: string, path: string, body?: unknown) => {
       const response = await request(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
       return (response.status === 204 ? undefined : await response.json()) as T;
+    },
+    async *lines<T>(method: string, path: string, body: unknown) {
+      const response = await request(path, { method, body: JSON.stringify(body) });
+      if (!response.body) return;
+      const decoder = new TextDecoder();
+      let rest = '';
+      for await (const chunk of response.body) {
+        const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) if (line !== '') yield JSON.parse(line) as T;
+      }
     },
     async stream(path, onEvent) {
       let last: number | undefined;

@@ -4,8 +4,11 @@ import type { Explanation } from '../explain.ts';
 import type { Bootenv } from '../model/bootenv.ts';
 import type { Machine } from '../model/machine.ts';
 import type { ParamDeclaration } from '../model/params.ts';
+import { addBmcCommands, readPassword, splitPort } from './bmc.ts';
 import { CliError, type Client, openClient, type StreamedEvent } from './client.ts';
+import { forEach, machinePath } from './each.ts';
 import { addNetworkCommands } from './network.ts';
+import { addPowerCommands } from './power.ts';
 import { ago, table, timelinePrinter } from './print.ts';
 
 type ShownMachine = Machine & { job?: ShownJob };
@@ -95,6 +98,7 @@ program
   .action((names: string[]) =>
     forEach(
       names,
+      say,
       async (name) => `${name} is ${(await client().send<ShownMachine>('POST', `${machinePath(name)}/accept`)).state}`,
     ),
   );
@@ -105,6 +109,7 @@ program
   .action((names: string[]) =>
     forEach(
       names,
+      say,
       async (name) => `${name} is ${(await client().send<ShownMachine>('POST', `${machinePath(name)}/ignore`)).state}`,
     ),
   );
@@ -117,7 +122,7 @@ for (const [verb, locked] of [
     .command(`${verb} <machine...>`)
     .description(locked ? 'refuse to install, power off or restart it' : 'take the lock away')
     .action((names: string[]) =>
-      forEach(names, async (name) => {
+      forEach(names, say, async (name) => {
         await client().send('PATCH', machinePath(name), { locked });
         return `${name} is ${locked ? 'locked' : 'unlocked'}`;
       }),
@@ -136,7 +141,7 @@ program
   .command('remove <machine...>')
   .description('forget a machine')
   .action((names: string[]) =>
-    forEach(names, async (name) => {
+    forEach(names, say, async (name) => {
       await client().send('DELETE', machinePath(name));
       return `${name} is forgotten`;
     }),
@@ -256,29 +261,8 @@ program
     if (explained.missing.length > 0) process.exitCode = 1;
   });
 
-program
-  .command('power <action> <machine...>')
-  .description('on, off, cycle, reset, soft or status, through the BMC')
-  .action((action: string, names: string[]) =>
-    forEach(names, async (name) => {
-      const path = `${machinePath(name)}/power`;
-      const { power } =
-        action === 'status'
-          ? await client().get<{ power: string }>(path)
-          : await client().send<{ power: string }>('POST', path, { action });
-      return `${name} is ${power}`;
-    }),
-  );
-
-program
-  .command('bmc <machine> <address[:port]>')
-  .description("tell a machine's BMC")
-  .option('--user <user>', 'its user', 'admin')
-  .requiredOption('--password-file <file>', 'file with its password (- for standard input)')
-  .action(async (name: string, address: string, flags: { user: string; passwordFile: string }) => {
-    await client().send('PUT', `${machinePath(name)}/bmc`, bmcOf(address, flags.user, flags.passwordFile));
-    say(`${name}: BMC ${address} set`);
-  });
+addPowerCommands(program, { client, say });
+addBmcCommands(program, { client, say });
 
 program
   .command('bootenvs')
@@ -383,22 +367,6 @@ function client(): Client {
   return opened;
 }
 
-function machinePath(name: string): string {
-  return `/api/v1/machines/${encodeURIComponent(name)}`;
-}
-
-/** Do it for each name; one that fails does not keep the others from being done. */
-async function forEach(names: readonly string[], work: (name: string) => Promise<string>): Promise<void> {
-  const results = await Promise.allSettled(names.map(work));
-  for (const [index, result] of results.entries()) {
-    if (result.status === 'fulfilled') say(result.value);
-    else {
-      console.error(`${names[index]}: ${(result.reason as Error).message}`);
-      process.exitCode = 1;
-    }
-  }
-}
-
 /** Follow a job to its end; the exit code tells how it ended. */
 async function watchJob(api: Client, name: string, jobId: number): Promise<void> {
   const print = timelinePrinter(say);
@@ -449,9 +417,8 @@ function bmcOf(address: string, user: string, passwordFile: string | undefined) 
     throw new CliError(
       'give the password with --bmc-password-file FILE (- for standard input): an argument would be seen by everybody on this host',
     );
-  const [host, port] = address.split(':');
-  const password = readFileSync(passwordFile === '-' ? 0 : passwordFile, 'utf8').replace(/\n$/, '');
-  return { address: host, ...(port !== undefined ? { port: Number(port) } : {}), user, password };
+  const [host, port] = splitPort(address);
+  return { address: host, ...(port !== undefined ? { port } : {}), user, password: readPassword(passwordFile) };
 }
 
 function integer(text: string): number {

@@ -27,7 +27,7 @@ export async function enrollRack(
         ...(machine.bmc ? { bmc: machine.bmc } : {}),
       }));
     if (options.powerOn && machine.bmc)
-      await client.send('POST', `/api/v1/machines/${entered.name}/power`, { action: 'on' });
+      await client.send('POST', `/api/v1/machines/${entered.name}/power`, { action: 'on', wait: true });
     lines.push(
       `${machine.name} (${machine.firmware}, ${machine.mac}) is entered${options.powerOn && machine.bmc ? ' and switched on' : ''}`,
     );
