@@ -52,17 +52,17 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
 
   function placePower(machine: Machine, body: PowerBody, operator: string): KeptOrder {
     const { action, graceSeconds, hardAfter, boot } = body;
-    if (boot !== undefined)
-      supervisor.place({
-        machineId: machine.id,
-        order: { kind: 'boot', wish: { device: boot, firmware: machine.firmware ?? 'uefi', isPersistent: false } },
-        askedBy: operator,
-      });
+    const bootOrder: Order | undefined =
+      boot === undefined
+        ? undefined
+        : { kind: 'boot', wish: { device: boot, firmware: machine.firmware ?? 'uefi', isPersistent: false } };
+    const before = bootOrder && supervisor.place({ machineId: machine.id, order: bootOrder, askedBy: operator });
     const order: Order = {
       kind: 'power',
       action,
       ...(graceSeconds !== undefined ? { graceSeconds } : {}),
       ...(hardAfter !== undefined ? { isHardAfter: hardAfter } : {}),
+      ...(before ? { needs: before.id } : {}),
     };
     return supervisor.place({ machineId: machine.id, order, askedBy: operator });
   }

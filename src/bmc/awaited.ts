@@ -70,8 +70,9 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
     });
     if (!way) return;
     place({ machineId, order: { kind: 'power', action: 'off' }, askedBy: OURSELVES });
-    place({ machineId, order: { kind: 'boot', wish: way.wish, via: way.via }, askedBy: OURSELVES });
-    place({ machineId, order: { kind: 'power', action: 'on' }, askedBy: OURSELVES });
+    const boot: Order = { kind: 'boot', wish: way.wish, via: way.via };
+    const { id } = place({ machineId, order: boot, askedBy: OURSELVES });
+    place({ machineId, order: { kind: 'power', action: 'on', needs: id }, askedBy: OURSELVES });
   }
 
   return {

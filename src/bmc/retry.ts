@@ -22,6 +22,8 @@ type Row = {
   refuses?: boolean;
   /** Whether the next driver of the chain is tried. */
   goesOn: boolean;
+  /** The next driver is tried at once, where there is one: it may get through while nobody waits. */
+  goesOnAtOnce?: boolean;
 };
 
 const SETTLE_MS = 90_000;
@@ -31,7 +33,7 @@ const SETTLE_MS = 90_000;
  * password that is tried again and again locks the account.
  */
 const ROWS: Readonly<Record<BmcErrorKind, Row>> = {
-  unreachable: { firstMs: 2000, lastMs: 10_000, withinMs: 30_000, goesOn: true },
+  unreachable: { firstMs: 2000, lastMs: 10_000, withinMs: 30_000, goesOn: true, goesOnAtOnce: true },
   busy: { firstMs: 5000, lastMs: 30_000, withinMs: 90_000, goesOn: true },
   'no-session-slot': { firstMs: 10_000, lastMs: 60_000, withinMs: 180_000, goesOn: true },
   'no-such-user': { refuses: true, goesOn: true },
@@ -50,7 +52,7 @@ const ROWS: Readonly<Record<BmcErrorKind, Row>> = {
 export function judgeFailure(kind: BmcErrorKind, failures: Failures, hasNext: boolean): Verdict {
   const { firstMs, lastMs = 0, refuses = false, goesOn, ...row } = ROWS[kind];
   const withinMs = Math.max(row.withinMs ?? 0, failures.isSettling ? SETTLE_MS : 0);
-  if (firstMs !== undefined) {
+  if (firstMs !== undefined && !(row.goesOnAtOnce && hasNext)) {
     const inMs = Math.min(lastMs, firstMs * 2 ** (failures.count - 1));
     if (failures.sinceMs + inMs <= withinMs) return { kind: 'retry', inMs };
   }

@@ -166,6 +166,9 @@ export function createSupervisor(options: SupervisorOptions) {
     const { machineId } = order;
     const started = steady();
     orders.begin(order.id, clock());
+    const before = order.order.kind === 'power' && order.order.needs ? orders.byId(order.order.needs) : undefined;
+    if (before && before.state !== 'done')
+      return end(order, { state: 'failed', result: `not done, because ${describeOrder(before.order)} was not` }, 0);
     const from = order.progress ? resume(order.order, order.progress, clock()) : begun(clock());
     if ('failed' in from) return end(order, { state: 'failed', result: from.failed }, 0);
     try {
@@ -262,7 +265,10 @@ export function createSupervisor(options: SupervisorOptions) {
     pool: 'order' | 'poll' = 'order',
   ): Promise<{ value: T; link: KeptLink }> {
     const chain = chainOrThrow(machineId);
-    const links = chain.filter((link) => link.refusal === undefined);
+    const last = caller.health(machineId).driver;
+    const usable = chain.filter((link) => link.refusal === undefined);
+    // the one that answered last comes first: the others may be waited for in vain each time
+    const links = [...usable.filter((link) => link.driver === last), ...usable.filter((link) => link.driver !== last)];
     let problem: unknown = new BmcError(
       'refused',
       chain[0] as KeptLink,

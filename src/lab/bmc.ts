@@ -38,11 +38,15 @@ function tryBind(address: string): Promise<Socket | undefined> {
   });
 }
 
-/** Starts the machine's BMC, an OpenIPMI simulator whose chassis is our machine, and waits until it listens. */
-export async function openBmc(plan: MachinePlan, bmc: BmcAccess, control: string, children: Children): Promise<void> {
+/** Starts the machine's BMC, an OpenIPMI simulator whose chassis is our machine and whose serial over LAN its serial port, and waits until it listens. */
+export async function openBmc(
+  plan: MachinePlan,
+  bmc: BmcAccess,
+  { control, serialPort, children }: { control: string; serialPort: number; children: Children },
+): Promise<void> {
   const folder = `${plan.folder}/bmc`;
   mkdirSync(`${folder}/state`, { recursive: true, mode: 0o700 });
-  writeFileSync(`${folder}/lan.conf`, lanConfiguration(plan, bmc, control), { mode: 0o600 });
+  writeFileSync(`${folder}/lan.conf`, lanConfiguration(plan, bmc, control, serialPort), { mode: 0o600 });
   writeFileSync(`${folder}/emulation`, EMULATION, { mode: 0o600 });
   const args = ['-c', `${folder}/lan.conf`, '-f', `${folder}/emulation`, '-s', `${folder}/state`, '-n'];
   const child = children.start('ipmi_sim', args, `${folder}/log`);
@@ -99,7 +103,7 @@ const CHASSIS_ORDERS: Record<string, (machine: Machine, value: string) => Promis
 /** ipmi_sim's names: `bootdev disk` arrives as `default`. */
 const BOOT_OVERRIDES: readonly BootOverride[] = ['none', 'pxe', 'default'];
 
-function lanConfiguration(plan: MachinePlan, bmc: BmcAccess, control: string): string {
+function lanConfiguration(plan: MachinePlan, bmc: BmcAccess, control: string, serialPort: number): string {
   const methods = 'none md2 md5 straight';
   return `name "${plan.name}"
 set_working_mc 0x20
@@ -113,6 +117,7 @@ set_working_mc 0x20
     guid ${plan.uuid.replaceAll('-', '')}
   endlan
   chassis_control "perl ${CHASSIS_PROGRAM} ${control} ${plan.name}"
+  sol "tcp:${bmc.address}:${serialPort}" 115200
   user 2 true "${bmc.user}" "${bmc.password}" admin 10 ${methods}
 `;
 }

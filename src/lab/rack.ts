@@ -11,6 +11,7 @@ import { checkHost } from './host.ts';
 import { Machine, type MachineHost } from './machine.ts';
 import { openNamespace } from './namespace.ts';
 import { type MachinePlan, type NetworkOptions, planRack, type RackOptions, type RackPlan } from './plan.ts';
+import { openSerialPort, type SerialPort } from './serial.ts';
 import { claimState, removeRack, removeStaleRacks, type StateFolder, writeRackFile } from './state.ts';
 
 export type { BmcAccess } from './bmc.ts';
@@ -58,6 +59,7 @@ export class Rack {
   #state: StateFolder | undefined;
   #subnet: BmcSubnet | undefined;
   #control: Server | undefined;
+  readonly #serialPorts: SerialPort[] = [];
   #resolveClosed: () => void = () => undefined;
 
   constructor(plan: RackPlan, options: RackOptions) {
@@ -114,7 +116,14 @@ export class Rack {
     const controlPath = join(plan.stateFolder, 'control');
     this.#control = await openControl(controlPath, (order) => this.#perform(order));
     for (const [index, machine] of this.machines.entries()) {
-      if (machine.bmc) await openBmc(plan.machines[index]!, machine.bmc, controlPath, this.#children);
+      if (!machine.bmc) continue;
+      const serial = await openSerialPort(machine.consoleSocket, machine.bmc.address);
+      this.#serialPorts.push(serial);
+      await openBmc(plan.machines[index]!, machine.bmc, {
+        control: controlPath,
+        serialPort: serial.port,
+        children: this.#children,
+      });
     }
     if (this.#children.refusing) throw new LabError('the rack was closed while it opened', 'Open it again');
     this.#writeFile(controlPath);
@@ -179,6 +188,7 @@ export class Rack {
       if (this.#state) await killChildren(this.stateFolder);
       await this.#opening.catch(() => undefined);
       this.#control?.close();
+      for (const port of this.#serialPorts) port.close();
       this.#subnet?.release();
       if (this.#state) await removeRack(this.stateFolder);
       this.#state?.release();

@@ -49,9 +49,12 @@ export type Learned = { cipherSuite?: 3 | 17; fingerprint?: string };
 /** Why a link is not used any more until somebody changes something: a wrong password is not tried until the account is locked. */
 export type Refusal = { kind: string; text: string; at: Instant };
 
-/** What somebody wants of one machine. `graceSeconds`: how long a soft off may take; `isHardAfter`: what is on then is switched off. */
+/**
+ * What somebody wants of one machine. `graceSeconds`: how long a soft off may take; `isHardAfter`: what is on then is switched off;
+ * `needs`: the order that has to be done before, or this one is not.
+ */
 export type Order =
-  | { kind: 'power'; action: PowerAction; graceSeconds?: number; isHardAfter?: boolean }
+  | { kind: 'power'; action: PowerAction; graceSeconds?: number; isHardAfter?: boolean; needs?: number }
   /** `via`: the driver that is tried first. */
   | { kind: 'boot'; wish: BootWish; via?: DriverName }
   /** The lamp on for so many seconds; 0 puts it out. */

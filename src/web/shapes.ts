@@ -1,3 +1,4 @@
+import type { BmcLink, DriverName, KeptOrder, Learned, PowerState, Refusal } from '../model/bmc.ts';
 import type { Event } from '../model/event.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Job } from '../model/workflow.ts';
@@ -5,15 +6,45 @@ import type { Job } from '../model/workflow.ts';
 /** A job as the API shows it: the plan as the names of its stages. */
 export type ShownJob = Omit<Job, 'plan'> & { plan: string[]; stageName: string };
 
+/** What the appliance last read of a machine's power, since when it is so, and when it was read. Moments in ms since 1970. */
+export type ShownPower = {
+  word: PowerState | 'unknown';
+  since?: number;
+  readAt?: number;
+  /** Its BMC has given no answer since. */
+  unreachableSince?: number;
+  /** What a person was asked to do and has not done. */
+  asked?: string;
+};
+
 /** A machine as the API shows it, with the job that runs on it. */
-export type ShownMachine = Machine & { job?: ShownJob };
+export type ShownMachine = Machine & { job?: ShownJob; power: ShownPower };
+
+/** What is or was asked of a BMC. */
+export type ShownOrder = KeptOrder;
+
+/** One way to a BMC. `refusal`: why it is not used any more. */
+export type ShownLink = BmcLink & { position: number; learned: Learned; refusal?: Refusal };
+
+/** What the API tells of a machine's BMC: the ways to it, its health since the appliance started, the last orders, newest first. */
+export type ShownBmc = Omit<ShownPower, 'word'> & {
+  power: ShownPower['word'];
+  chain: ShownLink[];
+  health: {
+    driver?: DriverName;
+    calls: number;
+    failures: number;
+    latencyMs?: number;
+    answeredAt?: number;
+    lastProblem?: { at: number; text: string };
+  };
+  quirks: { id: string; text: string }[];
+  orders: ShownOrder[];
+};
 
 export type ShownBootenv = { name: string; kind: string; description: string; missing: string };
 
 export type ShownStatus = { version: string; serves: { interface: string; url: string }[]; contentProblems: string[] };
-
-/** What a BMC said of its machine's power, and when; `word` is unknown while nobody has asked it. */
-export type Power = { word: 'on' | 'off' | 'unknown'; at: number };
 
 /** One machine on the page: what the API says of it, and what its events have said since. */
 export type Row = {
@@ -26,7 +57,16 @@ export type Row = {
   percent?: number | undefined;
   /** When anything was last heard from the machine itself. */
   heardAt?: number | undefined;
-  power?: Power | undefined;
+  /** Orders of its BMC that have not ended, oldest first: those that this page gave or has read. */
+  orders: readonly ShownOrder[];
+  /** Ids of orders whose end was told: an answer that is older than the end does not bring them back. */
+  endedOrders: readonly number[];
+  /** Why its BMC gives no answer, or is not asked any more, where the page has heard it. */
+  bmcProblem?: BmcProblem | undefined;
+  /** Steps when something happened to its BMC, so that what was read of it is old. */
+  bmcTurn: number;
 };
+
+export type BmcProblem = { is: 'unreachable' | 'refuses'; text: string; at: number };
 
 export type { Event };

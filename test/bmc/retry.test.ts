@@ -14,7 +14,7 @@ function failForever(kind: BmcErrorKind, hasNext: boolean): { waits: number[]; e
 }
 
 const CASES: [BmcErrorKind, number[], Verdict['kind'], boolean][] = [
-  ['unreachable', [2000, 4000, 8000, 10_000], 'next-driver', false],
+  ['unreachable', [], 'next-driver', false],
   ['busy', [5000, 10_000, 20_000, 30_000], 'next-driver', false],
   ['no-session-slot', [10_000, 20_000, 40_000, 60_000], 'next-driver', false],
   ['no-such-user', [], 'next-driver', true],
@@ -31,3 +31,10 @@ for (const [kind, waits, end, refuses] of CASES)
     assert.deepEqual(failForever(kind, true), { waits, end: { kind: end, refuses } });
     assert.deepEqual(failForever(kind, false).end, { kind: 'give-up', refuses });
   });
+
+test('a BMC that does not answer is tried for half a minute where there is no other way, and longer after a command', () => {
+  assert.deepEqual(failForever('unreachable', false).waits, [2000, 4000, 8000, 10_000]);
+  const late = { count: 5, sinceMs: 60_000 };
+  assert.equal(judgeFailure('unreachable', late, false).kind, 'give-up');
+  assert.equal(judgeFailure('unreachable', { ...late, isSettling: true }, false).kind, 'retry');
+});

@@ -172,6 +172,8 @@ function lossOf(error: Error): Loss {
     return { kind: 'protocol', why, isFinal: true };
   }
   if (['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(code)) return CLOSED;
+  // the machine is there and nothing listens: a service that starts takes longer than anything that is tried here
+  if (code === 'ECONNREFUSED') return { kind: 'unreachable', why: describeSocketError(error), isFinal: true };
   if (code === 'ETIMEDOUT') return passing('unreachable', 'did not answer');
   if (code.startsWith('HPE_')) return passing('protocol', `answered something that is not HTTP (${code})`);
   if (/^ERR_SSL|^EPROTO$/.test(code)) return passing('protocol', `answered something that is not TLS (${code})`);
