@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { DEFAULT_STAGGER } from './model/bmc.ts';
 import type { Pool } from './model/network.ts';
 import { type Cidr, cidrContains, type Ipv4, ipv4ToNumber, isIpv4, parseCidr } from './wire/address.ts';
 
@@ -27,6 +28,8 @@ export type ServeFlags = {
   user?: string;
   credentials?: string;
   proxy?: boolean;
+  powerBatch?: string;
+  powerPause?: string;
 };
 
 /** One served wire: the interface and our address on it; the pool and the relays only where flags name some. */
@@ -50,6 +53,8 @@ export type Config = {
   dns?: Ipv4[];
   domain?: string;
   leaseSeconds?: number;
+  /** How many machines are switched on at once, and the pause between two such batches. */
+  stagger?: { batch: number; pauseMs: number };
   mirrorUpstream?: string;
   securityUpstream?: string;
   user: string;
@@ -109,6 +114,7 @@ export function readConfig(flags: ServeFlags): Config {
     (!Number.isInteger(leaseSeconds) || leaseSeconds < 120 || leaseSeconds > LONGEST_LEASE)
   )
     problems.push(`--lease-seconds ${flags.leaseSeconds}: 120 to ${LONGEST_LEASE}`);
+  const stagger = readStagger(flags, problems);
   if (flags.gateway !== undefined && !isIpv4(flags.gateway))
     problems.push(`--gateway ${flags.gateway}: not an IPv4 address`);
   for (const address of flags.dns ?? []) if (!isIpv4(address)) problems.push(`--dns ${address}: not an IPv4 address`);
@@ -134,6 +140,7 @@ export function readConfig(flags: ServeFlags): Config {
     unknownBoots: unknown as 'scout' | 'local',
     ...(flags.gateway !== undefined ? { gateway: flags.gateway as Ipv4 } : {}),
     proxy: flags.proxy ?? false,
+    ...(stagger ? { stagger } : {}),
     ...(flags.dns !== undefined ? { dns: flags.dns as Ipv4[] } : {}),
     ...(flags.domain !== undefined ? { domain: flags.domain } : {}),
     ...(leaseSeconds !== undefined ? { leaseSeconds } : {}),
@@ -227,3 +234,13 @@ function splitHostPort(text: string): [string, string] {
 export const VERSION = (
   JSON.parse(readFileSync(join(dirname(import.meta.dirname), 'package.json'), 'utf8')) as { version: string }
 ).version;
+
+/** What the flags say of switching many machines on; undefined where they say nothing. */
+function readStagger({ powerBatch, powerPause }: ServeFlags, problems: string[]): Config['stagger'] {
+  if (powerBatch === undefined && powerPause === undefined) return undefined;
+  const batch = Number(powerBatch ?? DEFAULT_STAGGER.batch);
+  const seconds = Number(powerPause ?? DEFAULT_STAGGER.pauseMs / 1000);
+  if (!Number.isInteger(batch) || batch < 1 || batch > 10_000) problems.push(`--power-batch ${powerBatch}: 1 to 10000`);
+  if (!(seconds >= 0 && seconds <= 3600)) problems.push(`--power-pause ${powerPause}: 0 to 3600 seconds`);
+  return { batch, pauseMs: seconds * 1000 };
+}

@@ -64,7 +64,12 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
 /** Single arrows beside those. */
 const ALSO: readonly [string, string][] = [
   ['lab/enroll.ts', 'cli/client.ts'],
-  ['cli/main.ts', 'explain.ts'], // for the type of its answer
+  // for the types of their answers
+  ['cli/main.ts', 'explain.ts'],
+  ['cli/bmc.ts', 'bmc/driver.ts'],
+  ['cli/bmc.ts', 'bmc/health.ts'],
+  ['cli/bmc.ts', 'bmc/scan.ts'],
+  ['cli/bmc.ts', 'store/bmcs.ts'],
 ];
 
 /** Files that decide, and so see no clock, no disk, no network and no chance. */
@@ -73,6 +78,7 @@ const PURE: readonly RegExp[] = [
   /^boot\/(decide|loaders|paths|file|render|script|context)\.ts$/,
   /^dhcp\/((decide|proxy|request|wire|lease|reply|target|boot|view|foreign)\.ts|import\/)/,
   /^workflow\/(plan|advance)\.ts$/,
+  /^bmc\/(order|retry|health|polling|other-way)\.ts$/,
   /^timeline\/stage\.ts$/,
 ];
 const NOT_PURE: readonly [RegExp, string][] = [

@@ -42,7 +42,9 @@ export async function readRecords(path: IpmiPath, device: DeviceId, before?: Rec
     if (count === MOST_RECORDS) {
       throw new BmcError('protocol', path.target, `has a list of sensor records with no end after ${MOST_RECORDS}`);
     }
-    const { next, bytes } = await reader.read(id);
+    const record = await reader.read(id);
+    if (record === undefined) break;
+    const { next, bytes } = record;
     records.push(...decodeOrLeaveOut(bytes));
     if (next === id) break;
     id = next;
@@ -71,10 +73,12 @@ class RecordReader {
     this.#commands = commands;
   }
 
-  async read(id: number): Promise<{ next: number; bytes: Buffer }> {
+  /** Undefined where the first record is asked for and there is none: an empty repository has no better answer (33.12). */
+  async read(id: number): Promise<{ next: number; bytes: Buffer } | undefined> {
     for (let tries = 1; ; tries++) {
       const outcome = this.#piece === WHOLE ? await this.#readWhole(id) : await this.#readPieces(id);
       if (typeof outcome === 'object') return outcome;
+      if (outcome === COMPLETION.noSuchRecord && id === RECORD.first) return undefined;
       if (outcome === COMPLETION.reservationGone && tries < RESERVE_TRIES) await this.#reserve();
       else if (TOO_MUCH.includes(outcome) && this.#piece !== PIECES.at(-1)) await this.#readSmaller();
       else throw refusal(this.#path, this.#commands.get, outcome);

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Stagger } from '../model/bmc.ts';
 import type { KeptLink } from '../store/bmcs.ts';
 
 /** Waits, unless `signal` ends it: then it fails with the signal's reason. */
@@ -74,9 +75,6 @@ function createCap(most: number): () => Promise<() => void> {
     return give;
   };
 }
-
-/** Machines that are switched on together draw more than a rack's fuse gives: so many of them, then a pause. */
-export type Stagger = { batch: number; pauseMs: number };
 
 /** Gives how long the next switching-on waits: a batch goes at once, the next one `pauseMs` after it began. */
 export function createStagger({ batch, pauseMs }: Stagger, steady: () => number): () => number {

@@ -82,6 +82,8 @@ function powerStep(order: PowerOrder, progress: Progress, seen: Seen, now: Insta
         ? { kind: 'wait', inMs: REST_MS - (now - progress.since), progress }
         : command('on', 'turning-on', now);
     case 'resetting':
+      if (progress.sends === 0)
+        return { kind: 'failed', text: 'the BMC did not answer the command: whether it was reset is not known' };
       if (now < after(progress.since, RESET_BLIND_MS))
         return { kind: 'wait', inMs: RESET_BLIND_MS - (now - progress.since), progress };
       return awaitState('on', progress, state, now, () => done('was reset'));
@@ -166,6 +168,11 @@ function awaitShutdown(order: PowerOrder, progress: Progress, state: PowerState 
   const seconds = order.graceSeconds ?? GRACE_SECONDS;
   if (state === 'off' || now < after(progress.since, seconds * 1000))
     return look({ ...progress, equalReads }, READ_EVERY_MS);
+  if (progress.sends === 0)
+    return {
+      kind: 'failed',
+      text: `did not shut down within ${seconds} s: the BMC did not answer the command, and may not have got it; it is still on`,
+    };
   if (order.isHardAfter) return command('off', 'turning-off', now);
   return {
     kind: 'failed',
@@ -216,6 +223,22 @@ function command(action: PowerAction, stage: OrderStage, now: Instant): Step {
 }
 
 /**
+ * How far an order is when its command got no answer: the BMC may have taken it (B12), and a look will tell. Of a lamp and a drive
+ * none does, and they take a command twice. A reset and a shutdown do not, so `sends` is 0: not known to have been given.
+ */
+export function unanswered(order: Order, before: Progress, given: Progress): Progress {
+  if (order.kind === 'identify' || order.kind === 'media') return before;
+  const isOnce = given.stage === 'resetting' || given.stage === 'shutting-down';
+  return isOnce ? { ...given, sends: 0 } : given;
+}
+
+/** Where the next driver of a chain goes on: what was given stays so, and has the time anew to be seen. */
+export function handOver(progress: Progress, now: Instant): Progress {
+  const since = progress.stage === 'shutting-down' ? progress.since : now;
+  return { ...progress, since, equalReads: 0 };
+}
+
+/**
  * An order that was under way when this server ended. What can be asked twice without harm begins anew, and finds out what is so
  * already; a reset and the shutdown of an operating system are not given a second time by themselves.
  */
@@ -223,7 +246,6 @@ export function resume(order: Order, progress: Progress, now: Instant): Progress
   if (progress.stage === 'begin' || order.kind !== 'power') return begun(now);
   if (progress.stage === 'resetting')
     return { failed: 'Firstlight was restarted while the machine was: whether it was reset is not known' };
-  if (progress.stage === 'shutting-down') return { ...progress, equalReads: 0 };
   // a cycle that was caught in its second half must not begin with its first again
-  return { ...progress, since: now, equalReads: 0 };
+  return handOver(progress, now);
 }

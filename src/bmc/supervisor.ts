@@ -1,16 +1,25 @@
 import type { Events } from '../events.ts';
-import { describeOrder, isDisturbing, type KeptOrder, type Order, type PowerState } from '../model/bmc.ts';
+import {
+  DEFAULT_STAGGER,
+  describeOrder,
+  isDisturbing,
+  type KeptOrder,
+  type Order,
+  type PowerState,
+  type Stagger,
+} from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
 import type { Clock } from '../model/time.ts';
 import type { Bmcs, KeptLink } from '../store/bmcs.ts';
 import type { Machines } from '../store/machines.ts';
 import type { NewOrder, Orders, Outcome } from '../store/orders.ts';
+import { createAdoption } from './adopt.ts';
 import { createAwaited } from './awaited.ts';
 import { type Caller, createCaller } from './caller.ts';
 import { type BmcDriver, BmcError, type BmcTarget } from './driver.ts';
-import { findBmc, type Login } from './find.ts';
+import { type Found, findBmc, type Login } from './find.ts';
 import { type DriverOptions, openBmc } from './index.ts';
-import { createLanes, createStagger, laneOf, type Pool, type Sleep, type Stagger, sleepFor } from './lanes.ts';
+import { createLanes, createStagger, laneOf, type Pool, type Sleep, sleepFor } from './lanes.ts';
 import { createLinks } from './links.ts';
 import { begun, resume } from './order.ts';
 import { lacks, perform } from './perform.ts';
@@ -43,7 +52,7 @@ export type SupervisorSettings = {
 export const SUPERVISOR_SETTINGS: SupervisorSettings = {
   spacingMs: 1000,
   caps: { order: 64, poll: 32, silent: 16 },
-  stagger: { batch: 10, pauseMs: 5000 },
+  stagger: DEFAULT_STAGGER,
   polls: true,
 };
 
@@ -81,6 +90,7 @@ export function createSupervisor(options: SupervisorOptions) {
   const stagger = createStagger(settings.stagger, steady);
   const witness = createWitness({ machines, events, sleep });
   const awaited = createAwaited({ machines, bmcs, orders, events, place, clock });
+  const adoption = createAdoption({ machines, bmcs, events, find });
   const poller = createPoller({
     bmcs,
     health: caller.health,
@@ -301,6 +311,14 @@ export function createSupervisor(options: SupervisorOptions) {
     return value;
   }
 
+  /** Tries logins at an address that may be a BMC's, in its lane. */
+  function find(address: string, logins: readonly Login[]): Promise<Found> {
+    return findBmc(address, logins, {
+      open: (target) => open(target, {}),
+      call: (lane, work) => lanes.run(lane, 'order', work),
+    });
+  }
+
   return {
     place,
     cancel,
@@ -316,12 +334,7 @@ export function createSupervisor(options: SupervisorOptions) {
     ask,
     readPower,
     health: caller.health,
-    /** Tries logins at an address that may be a BMC's, in its lane. */
-    find: (address: string, logins: readonly Login[]) =>
-      findBmc(address, logins, {
-        open: (target) => open(target, {}),
-        call: (lane, work) => lanes.run(lane, 'order', work),
-      }),
+    find,
     askedOf: witness.askedOf,
     confirm: witness.confirm,
     /** Nobody waits for the machine's boot any more. */
@@ -339,6 +352,7 @@ export function createSupervisor(options: SupervisorOptions) {
     async close(): Promise<void> {
       stopped = true;
       poller.close();
+      adoption.close();
       awaited.close();
       witness.close();
       const ends = [...running.values()].map(({ abort, ended }) => {

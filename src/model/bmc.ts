@@ -107,3 +107,7 @@ export type KeptOrder = {
   startedAt?: Instant;
   endedAt?: Instant;
 };
+
+/** Machines that are switched on together draw more than a rack's fuse gives: so many of them, then a pause. */
+export type Stagger = { batch: number; pauseMs: number };
+export const DEFAULT_STAGGER: Stagger = { batch: 10, pauseMs: 5000 };

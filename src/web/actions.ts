@@ -1,9 +1,10 @@
 import type { Row } from './shapes.ts';
 
-export type ActionName = 'accept' | 'reimage' | 'cancel' | 'lock' | 'unlock' | 'power-on' | 'power-off' | 'power-cycle';
+export type OrderName = 'power-on' | 'power-off' | 'power-cycle' | 'power-reset' | 'power-soft' | 'identify';
+export type ActionName = 'accept' | 'reimage' | 'cancel' | 'lock' | 'unlock' | OrderName;
 
-/** What can be done to a machine: the button's word, and why it cannot be pressed ('' when it can). */
-export type Action = { name: ActionName; word: string; whyNot: string; isGrave: boolean };
+/** What can be done to a machine: the button's word, and why it cannot be pressed ('' when it can). `isOrder`: its BMC does it. */
+export type Action = { name: ActionName; word: string; whyNot: string; isGrave: boolean; isOrder?: true };
 
 /** The buttons of a machine, in their order. */
 export function actionsFor({ machine }: Row): Action[] {
@@ -20,9 +21,12 @@ export function actionsFor({ machine }: Row): Action[] {
     machine.locked
       ? { name: 'unlock', word: 'Unlock', whyNot: '', isGrave: false }
       : { name: 'lock', word: 'Lock', whyNot: '', isGrave: false },
-    { name: 'power-on', word: 'Power on', whyNot: noBmc, isGrave: false },
-    { name: 'power-off', word: 'Power off…', whyNot: noBmc || locked, isGrave: true },
-    { name: 'power-cycle', word: 'Power cycle…', whyNot: noBmc || locked, isGrave: true },
+    { name: 'power-on', word: 'Power on', whyNot: noBmc, isGrave: false, isOrder: true },
+    { name: 'power-off', word: 'Power off…', whyNot: noBmc || locked, isGrave: true, isOrder: true },
+    { name: 'power-cycle', word: 'Power cycle…', whyNot: noBmc || locked, isGrave: true, isOrder: true },
+    { name: 'power-reset', word: 'Reset…', whyNot: noBmc || locked, isGrave: true, isOrder: true },
+    { name: 'power-soft', word: 'Shut down…', whyNot: noBmc || locked, isGrave: true, isOrder: true },
+    { name: 'identify', word: 'Identify', whyNot: noBmc, isGrave: false, isOrder: true },
   ];
 }
 
@@ -57,6 +61,18 @@ export function questionFor(
         text: `Switch ${machine.name} off and on again, at once?${breaks}`,
         go: 'Power cycle',
         leave: 'Leave it',
+      };
+    case 'power-reset':
+      return {
+        text: `Reset ${machine.name}, at once? Its operating system is not asked.${breaks}`,
+        go: 'Reset',
+        leave: 'Leave it',
+      };
+    case 'power-soft':
+      return {
+        text: `Ask the operating system of ${machine.name} to shut down?${breaks}`,
+        go: 'Shut down',
+        leave: 'Leave it on',
       };
     default:
       return undefined;

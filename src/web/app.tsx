@@ -106,7 +106,7 @@ function Filter() {
         type="search"
         aria-label="Filter the machines"
         placeholder="Filter: rack4 state:failed,new !debian   ( / )"
-        title="Words are joined by and. A comma means or, ! means not. Fields: name serial mac address state stage os model locked line"
+        title="Words are joined by and. A comma means or, ! means not. Fields: name serial mac address state power stage os model locked line"
         spellcheck={false}
         autocapitalize="off"
         autocomplete="off"

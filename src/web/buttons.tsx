@@ -1,11 +1,16 @@
 import { useSignal } from '@preact/signals';
 import { type Action, type ActionName, actionsFor, questionFor, reasonsOf } from './actions.ts';
-import { type ApiProblem, ask, type Method, machinePath } from './api.ts';
+import { ask, type Method, machinePath } from './api.ts';
+import { Problem, useAsking } from './asking.tsx';
 import { Dialog } from './dialog.tsx';
-import { putMachine, putPower } from './rack.ts';
+import { changeRow, putMachine } from './rack.ts';
 import { ReimageDialog } from './reimage.tsx';
-import type { Row, ShownMachine } from './shapes.ts';
+import { rowWithOrder } from './row-bmc.ts';
+import type { KeptOrder, Row, ShownMachine } from './shapes.ts';
 import { now, wholeDuration } from './time.ts';
+
+/** IPMI keeps the lamp on for 255 s at most. */
+const LAMP_SECONDS = 240;
 
 /** What each button asks of the API. Reimage has a dialog of its own. */
 const REQUESTS: Readonly<Record<Exclude<ActionName, 'reimage'>, [Method, string, unknown?]>> = {
@@ -16,38 +21,38 @@ const REQUESTS: Readonly<Record<Exclude<ActionName, 'reimage'>, [Method, string,
   'power-on': ['POST', '/power', { action: 'on' }],
   'power-off': ['POST', '/power', { action: 'off' }],
   'power-cycle': ['POST', '/power', { action: 'cycle' }],
+  'power-reset': ['POST', '/power', { action: 'reset' }],
+  'power-soft': ['POST', '/power', { action: 'soft' }],
+  identify: ['POST', '/identify', { seconds: LAMP_SECONDS }],
 };
 
 export function ActionButtons({ row }: { row: Row }) {
   const { machine } = row;
   const asked = useSignal<ActionName | undefined>(undefined);
-  const doing = useSignal<{ word: string; since: number } | undefined>(undefined);
-  const problem = useSignal<ApiProblem | undefined>(undefined);
+  const doing = useSignal('');
+  const { run, since, problem } = useAsking();
   const actions = actionsFor(row);
 
   function press(action: Action): void {
-    if (action.whyNot !== '' || doing.value) return;
+    if (action.whyNot !== '' || since.value !== undefined) return;
     if (action.name === 'reimage' || questionFor(action.name, row)) asked.value = action.name;
     else void perform(action.name);
   }
 
   async function perform(name: Exclude<ActionName, 'reimage'>): Promise<void> {
     asked.value = undefined;
-    problem.value = undefined;
-    doing.value = { word: actions.find((one) => one.name === name)?.word.replace('…', '') ?? name, since: Date.now() };
-    try {
+    doing.value = actions.find((one) => one.name === name)?.word.replace('…', '') ?? name;
+    await run(async () => {
       const [method, path, body] = REQUESTS[name];
-      const answer = await ask<Partial<ShownMachine> & { power?: 'on' | 'off' }>(
+      const answer = await ask<Partial<ShownMachine> & { order?: KeptOrder }>(
         method,
         machinePath(machine.name, path),
         body,
       );
-      if (answer.power) putPower(machine.id, { word: answer.power, at: Date.now() });
+      const { order } = answer;
+      if (order) changeRow(machine.id, (before) => rowWithOrder(before, order));
       if (answer.macs) putMachine(answer as ShownMachine);
-    } catch (error) {
-      problem.value = error as ApiProblem;
-    }
-    doing.value = undefined;
+    });
   }
 
   // a question is over when what it asks about has ended meanwhile
@@ -55,33 +60,31 @@ export function ActionButtons({ row }: { row: Row }) {
   const question = asked.value && canStill && questionFor(asked.value, row);
   return (
     <div class="actions">
-      <div class="buttons">
-        {actions.map((action) => (
-          <button
-            type="button"
-            key={action.name}
-            class={action.isGrave ? 'grave' : ''}
-            aria-disabled={action.whyNot !== '' || doing.value !== undefined}
-            aria-describedby={action.whyNot === '' ? undefined : 'why-not'}
-            title={action.whyNot}
-            onClick={() => press(action)}
-          >
-            {action.word}
-          </button>
-        ))}
-      </div>
-      {doing.value && (
+      {[false, true].map((isOrder) => (
+        <div class="buttons" key={isOrder} role="group" aria-label={isOrder ? 'power' : 'machine'}>
+          {actions
+            .filter((action) => (action.isOrder ?? false) === isOrder)
+            .map((action) => (
+              <button
+                type="button"
+                key={action.name}
+                class={action.isGrave ? 'grave' : ''}
+                aria-disabled={action.whyNot !== '' || since.value !== undefined}
+                aria-describedby={action.whyNot === '' ? undefined : 'why-not'}
+                title={action.whyNot}
+                onClick={() => press(action)}
+              >
+                {action.word}
+              </button>
+            ))}
+        </div>
+      ))}
+      {since.value !== undefined && (
         <p role="status">
-          {doing.value.word}: asked {wholeDuration(now.value - doing.value.since)} ago, a BMC may take a minute to show
-          it
+          {doing.value}: asking the appliance, {wholeDuration(now.value - since.value)}
         </p>
       )}
-      {problem.value && (
-        <p class="problem" role="alert">
-          {problem.value.message}
-          {problem.value.next && <small>{problem.value.next}</small>}
-        </p>
-      )}
+      <Problem of={problem.value} />
       <ul class="why-not" id="why-not">
         {reasonsOf(actions).map(({ words, why }) => (
           <li key={why}>

@@ -7,6 +7,8 @@ const FIELDS: Readonly<Record<string, (row: Row) => string>> = {
   mac: ({ machine }) => machine.macs.join(' '),
   address: ({ machine }) => machine.address ?? '',
   state: ({ machine }) => machine.state,
+  power: ({ machine: { power } }) =>
+    `${power.word}${power.unreachableSince === undefined ? '' : ' unreachable'}${power.asked === undefined ? '' : ' asked'}`,
   stage: ({ machine }) => machine.job?.stageName ?? '',
   os: (row) => row.lastInstall?.bootenv ?? '',
   model: ({ machine }) => `${machine.inventory?.vendor ?? ''} ${machine.inventory?.model ?? ''}`,

@@ -1,51 +1,50 @@
-import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
 import { ask, machinePath } from './api.ts';
-import { putPower } from './rack.ts';
-import type { Row } from './shapes.ts';
-import { now, wholeDuration } from './time.ts';
+import { Problem, useAsking } from './asking.tsx';
+import { changeRow } from './rack.ts';
+import { rowWithPower, troubleOf } from './row-bmc.ts';
+import type { PowerAnswer, Row } from './shapes.ts';
+import { dayAndTime, now, wholeDuration } from './time.ts';
 
-/** Whether the machine is on, as its BMC says: asked when the panel opens, after each power command, and on demand. */
+/** Whether the machine is on, as the appliance last read it; its BMC is asked on demand. */
 export function PowerFact({ row }: { row: Row }) {
-  const { machine, power } = row;
-  const problem = useSignal('');
-  const isAsking = useSignal(false);
+  const { machine } = row;
+  const { word, since, readAt } = machine.power;
+  const { run, since: askedAt, problem } = useAsking();
+  const trouble = troubleOf(row);
 
-  async function askBmc(): Promise<void> {
-    isAsking.value = true;
-    problem.value = '';
-    try {
-      const answer = await ask<{ power: 'on' | 'off' }>('GET', machinePath(machine.name, '/power'));
-      putPower(machine.id, { word: answer.power, at: Date.now() });
-    } catch (error) {
-      problem.value = (error as Error).message;
-      putPower(machine.id, { word: 'unknown', at: Date.now() });
-    }
-    isAsking.value = false;
-  }
+  if (!machine.hasBmc)
+    return (
+      <>
+        unknown: no BMC. Give it one with: <code>firstlight bmc set {machine.name} ADDRESS</code>
+      </>
+    );
 
-  // a failed answer is a known one: only a power command makes it unknown again
-  const isUnasked = power === undefined;
-  useEffect(() => {
-    if (machine.hasBmc && isUnasked) void askBmc();
-  }, [machine.id, machine.hasBmc, isUnasked]);
-
-  if (!machine.hasBmc) return <>unknown: no BMC</>;
+  const readNow = (): Promise<void> =>
+    run(async () => {
+      const answer = await ask<PowerAnswer>('GET', machinePath(machine.name, '/power?fresh=true'));
+      changeRow(machine.id, (before) => rowWithPower(before, answer));
+    });
   return (
     <>
-      <span class={`power-${power?.word ?? 'unknown'}`}>{power?.word ?? 'unknown'}</span>{' '}
-      {isAsking.value ? (
-        <span class="dim">asking the BMC…</span>
+      <span class={`power-${word}`}>{word}</span>{' '}
+      <span class="dim">
+        {since !== undefined && `since ${dayAndTime(since)}, `}
+        {readAt !== undefined && `read ${wholeDuration(now.value - readAt)} ago`}
+      </span>{' '}
+      {askedAt.value === undefined ? (
+        <button type="button" class="quiet small" onClick={() => void readNow()}>
+          Read it now
+        </button>
       ) : (
-        <>
-          <span class={problem.value ? 'problem' : 'dim'}>
-            {problem.value || (power && `asked ${wholeDuration(now.value - power.at)} ago`)}
-          </span>{' '}
-          <button type="button" class="quiet small" onClick={() => void askBmc()}>
-            Ask again
-          </button>
-        </>
+        <span class="dim">asking the BMC…</span>
       )}
+      {trouble && (
+        <p class="problem">
+          {trouble.is === 'refuses' ? 'BMC refuses' : `unreachable since ${dayAndTime(trouble.since)}`}
+          {trouble.why && `: ${trouble.why}`}
+        </p>
+      )}
+      <Problem of={problem.value} />
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { computed, type Signal, signal } from '@preact/signals';
 import { readFilter } from './filter.ts';
 import { rowAfter, rowOf } from './row.ts';
-import type { Event, Power, Row, ShownJob, ShownMachine, ShownStatus } from './shapes.ts';
+import type { Event, Row, ShownJob, ShownMachine, ShownStatus } from './shapes.ts';
 
 /** Every machine has a signal of its own, so that an event draws one row again and no other. */
 const rows = new Map<number, Signal<Row>>();
@@ -68,9 +68,10 @@ export function putEvent(machineId: number, event: Event): boolean {
   return row !== undefined;
 }
 
-export function putPower(machineId: number, power: Power): void {
+/** Something else became known of a machine. */
+export function changeRow(machineId: number, change: (row: Row) => Row): void {
   const row = rows.get(machineId);
-  if (row) row.value = { ...row.peek(), power };
+  if (row) row.value = change(row.peek());
 }
 
 export function forgetRack(): void {

@@ -1,3 +1,4 @@
+import { rowAfterBmcEvent } from './row-bmc.ts';
 import type { Event, Row, ShownJob, ShownMachine } from './shapes.ts';
 
 /** Events that a machine causes by itself: they prove that it is alive. */
@@ -8,7 +9,7 @@ const SAYS_NOTHING = /^(file\.probed|dhcp\.informed|content\.|mirror\.)/;
 const ENDS_PROGRESS = /^(job|install|task|boot)\./;
 /** Events after which the API has more to tell of the machine than the event itself. */
 const CHANGES_MACHINE =
-  /^(machine\.(created|discovered|accepted|changed|alive)|job\..*|dhcp\.acked|boot\.started|ticket\..*)$/;
+  /^(machine\.(created|discovered|accepted|changed|alive)|(job|ticket|power|bmc)\..*|dhcp\.acked|boot\.started)$/;
 
 /** A machine as the API lists it, with what is known of it from before. */
 export function rowOf(machine: ShownMachine, jobs: readonly ShownJob[], before?: Row): Row {
@@ -19,7 +20,10 @@ export function rowOf(machine: ShownMachine, jobs: readonly ShownJob[], before?:
     line: before?.line ?? machine.status,
     percent: machine.job ? (before ? before.percent : percentIn(machine.status)) : undefined,
     heardAt: latest(machine.seenAt, before?.heardAt),
-    power: before?.power,
+    orders: before?.orders ?? [],
+    endedOrders: before?.endedOrders ?? [],
+    bmcProblem: before?.bmcProblem,
+    bmcTurn: before?.bmcTurn ?? 0,
   };
 }
 
@@ -27,12 +31,10 @@ export function rowOf(machine: ShownMachine, jobs: readonly ShownJob[], before?:
 export function rowAfter(row: Row, event: Event): Row {
   const percent = event.data?.percent;
   return {
-    ...row,
+    ...rowAfterBmcEvent(row, event),
     line: SAYS_NOTHING.test(event.kind) ? row.line : event.text,
     percent: typeof percent === 'number' ? percent : ENDS_PROGRESS.test(event.kind) ? undefined : row.percent,
     heardAt: FROM_MACHINE.test(event.kind) ? event.at : row.heardAt,
-    // whoever switched it, what its BMC said before is over
-    power: event.kind === 'power.command' ? undefined : row.power,
   };
 }
 

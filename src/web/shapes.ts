@@ -20,15 +20,14 @@ export type ShownPower = {
 /** A machine as the API shows it, with the job that runs on it. */
 export type ShownMachine = Machine & { job?: ShownJob; power: ShownPower };
 
-/** What is or was asked of a BMC. */
-export type ShownOrder = KeptOrder;
-
 /** One way to a BMC. `refusal`: why it is not used any more. */
 export type ShownLink = BmcLink & { position: number; learned: Learned; refusal?: Refusal };
 
+/** What the API answers about power alone, with its orders. */
+export type PowerAnswer = Omit<ShownPower, 'word'> & { power: ShownPower['word']; orders: KeptOrder[] };
+
 /** What the API tells of a machine's BMC: the ways to it, its health since the appliance started, the last orders, newest first. */
-export type ShownBmc = Omit<ShownPower, 'word'> & {
-  power: ShownPower['word'];
+export type ShownBmc = PowerAnswer & {
   chain: ShownLink[];
   health: {
     driver?: DriverName;
@@ -39,7 +38,6 @@ export type ShownBmc = Omit<ShownPower, 'word'> & {
     lastProblem?: { at: number; text: string };
   };
   quirks: { id: string; text: string }[];
-  orders: ShownOrder[];
 };
 
 export type ShownBootenv = { name: string; kind: string; description: string; missing: string };
@@ -58,7 +56,7 @@ export type Row = {
   /** When anything was last heard from the machine itself. */
   heardAt?: number | undefined;
   /** Orders of its BMC that have not ended, oldest first: those that this page gave or has read. */
-  orders: readonly ShownOrder[];
+  orders: readonly KeptOrder[];
   /** Ids of orders whose end was told: an answer that is older than the end does not bring them back. */
   endedOrders: readonly number[];
   /** Why its BMC gives no answer, or is not asked any more, where the page has heard it. */
@@ -69,4 +67,4 @@ export type Row = {
 
 export type BmcProblem = { is: 'unreachable' | 'refuses'; text: string; at: number };
 
-export type { Event };
+export type { Event, KeptOrder };

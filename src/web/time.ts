@@ -43,6 +43,12 @@ export function dayAndTime(at: number): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clockTime(at)}`;
 }
 
+/** `14:02` when it is of today, else `2026-11-22`. */
+export function shortMoment(at: number): string {
+  const [day] = dayAndTime(at).split(' ');
+  return dayAndTime(now.peek()).startsWith(`${day} `) ? clockTime(at).slice(0, 5) : `${day}`;
+}
+
 function two(number: number): string {
   return String(number).padStart(2, '0');
 }

@@ -4,8 +4,8 @@ import type { Event, ShownMachine } from './shapes.ts';
 import { clockTime, dayAndTime, duration, now, wholeDuration } from './time.ts';
 import { FEW_EVENTS, MANY_EVENTS, openTimeline, timeline } from './timeline.ts';
 
-const BAD = /\.(failed|refused|malformed|naked|declined)$/;
-const GOOD = /\.(done|finished|alive|accepted)$/;
+const BAD = /\.(failed|refused|refuses|malformed|naked|declined|unreachable|missing)$/;
+const GOOD = /\.(done|finished|alive|accepted|answers)$/;
 
 /** What happened to a machine, one line per event, the newest below and followed. */
 export function Timeline({ machine }: { machine: ShownMachine }) {

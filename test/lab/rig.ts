@@ -117,6 +117,26 @@ export class TestAppliance {
     return this.request('GET', path);
   }
 
+  /** Reads an answer that goes on and on. */
+  watch(path: string): { text: () => string; close: () => Promise<void> } {
+    const abort = new AbortController();
+    const chunks: Buffer[] = [];
+    const reading = (async () => {
+      const headers = { Authorization: `Bearer ${this.#token}` };
+      const response = await fetch(`${this.#url}${path}`, { headers, signal: abort.signal });
+      for await (const chunk of response.body ?? []) chunks.push(Buffer.from(chunk as Uint8Array));
+    })().catch((error: Error) => {
+      if (!abort.signal.aborted) throw error;
+    });
+    return {
+      text: () => Buffer.concat(chunks).toString(),
+      async close() {
+        abort.abort();
+        await reading;
+      },
+    };
+  }
+
   machine(name: string): Promise<Machine & { job?: { id: number; stageName: string } }> {
     return this.get(`/api/v1/machines/${name}`);
   }
