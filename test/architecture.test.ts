@@ -66,6 +66,7 @@ const ALSO: readonly [string, string][] = [
   ['lab/enroll.ts', 'cli/client.ts'],
   // for the types of their answers
   ['cli/main.ts', 'explain.ts'],
+  ['cli/bmc.ts', 'bmc/boot-order.ts'],
   ['cli/bmc.ts', 'bmc/driver.ts'],
   ['cli/bmc.ts', 'bmc/health.ts'],
   ['cli/bmc.ts', 'bmc/scan.ts'],
@@ -78,7 +79,7 @@ const PURE: readonly RegExp[] = [
   /^boot\/(decide|loaders|paths|file|render|script|context)\.ts$/,
   /^dhcp\/((decide|proxy|request|wire|lease|reply|target|boot|view|foreign)\.ts|import\/)/,
   /^workflow\/(plan|advance)\.ts$/,
-  /^bmc\/(order|retry|health|polling|other-way)\.ts$/,
+  /^bmc\/(order|retry|health|polling|other-way|boot-order)\.ts$/,
   /^timeline\/stage\.ts$/,
 ];
 const NOT_PURE: readonly [RegExp, string][] = [

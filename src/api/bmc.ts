@@ -1,10 +1,11 @@
 import { PassThrough } from 'node:stream';
 import { type Static, Type } from 'typebox';
+import { judgeBootOrder } from '../bmc/boot-order.ts';
 import { type BmcDriver, BmcError } from '../bmc/driver.ts';
 import { openBmc } from '../bmc/index.ts';
 import { scanBmcs } from '../bmc/scan.ts';
 import { parseScanRange } from '../bmc/scan-range.ts';
-import { DRIVER_NAMES, DRIVER_PORTS, type DriverName } from '../model/bmc.ts';
+import { BOOT_DEVICES, DRIVER_NAMES, DRIVER_PORTS, type DriverName } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
 import type { Machine } from '../model/machine.ts';
 import type { KeptLink, NewLink } from '../store/bmcs.ts';
@@ -41,6 +42,7 @@ const Find = Type.Object(
   },
   strict,
 );
+const Device = Type.Union(BOOT_DEVICES.map((device) => Type.Literal(device)));
 const Scan = Type.Object({ range: Type.String({ maxLength: 64 }) }, strict);
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
 const Credential = Type.Object(
@@ -176,6 +178,20 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   addAnswer('log', 'event log', (driver) => driver.log?.());
   addAnswer('inventory', 'inventory', (driver) => driver.inventory?.());
   addAnswer('cause', 'restart cause', (driver) => driver.restartCause?.());
+
+  app.get(
+    '/api/v1/machines/:name/bmc/boot-order',
+    { schema: { params: ByName, querystring: Type.Object({ device: Type.Optional(Device) }, strict) } },
+    async (request) => {
+      const machine = named(request.params.name);
+      const { value, link } = await supervisor
+        .ask(machine.id, 'boot order', (driver) => driver.bootOrder?.())
+        .catch(bmcFailure);
+      const device = request.query.device ?? 'network';
+      const [mac] = device === 'network' || device === 'http' ? machine.macs : [];
+      return { driver: link.driver, ...value, verdict: judgeBootOrder(value, { device, ...(mac ? { mac } : {}) }) };
+    },
+  );
 
   app.delete('/api/v1/machines/:name/bmc/log', { schema: { params: ByName } }, async (request, reply) => {
     const machine = named(request.params.name);

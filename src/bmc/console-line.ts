@@ -15,7 +15,7 @@ export type LineOptions = {
   boot: () => number;
   log: BootLog;
   /** The last bytes of that boot's log, for who comes now. */
-  readBefore: () => Promise<Buffer>;
+  readBefore: (bytes: number) => Promise<Buffer>;
   /** Told when a console that is kept cannot be read, and when it is read again. */
   onKept: (text: string) => void;
   /** Nobody wants it any more, and it is closed. */
@@ -30,8 +30,8 @@ export type Viewer = { bytes(bytes: Buffer): void; say(text: string): void; end(
 export type Watch = {
   /** Once it is open, or is tried again and again anyway. Fails as `open` does when it cannot be opened for this one. */
   ready: Promise<void>;
-  /** From now on `viewer` gets what comes. Gives the last 64 KB of what came before. */
-  begin(viewer: Viewer): Buffer;
+  /** From now on `viewer` gets what comes, and before it, when it wants to, the last 64 KB of what came before. */
+  begin(viewer: Viewer, withHistory: boolean): void;
   leave(): void;
 };
 
@@ -85,7 +85,7 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
 
   async function run(): Promise<void> {
     recent = createRecent(RECENT_BYTES);
-    recent.add(await readBefore());
+    recent.add(await readBefore(RECENT_BYTES));
     let failures = 0;
     while (isWanted()) {
       isHurried = false;
@@ -120,6 +120,7 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
     if (failures > 0) sayToAll('The console is open again.');
     if (failures >= FAILURES_TO_TELL && isKept()) onKept('the console is read again');
     console.onData((bytes) => {
+      if (isClosed) return; // the store that knows the boot may be closed too
       log.append(boot(), bytes);
       recent.add(bytes);
       for (const viewer of viewers()) viewer.bytes(bytes);
@@ -162,7 +163,7 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
 
   /** It could not be opened: that is the answer to who wanted it to be, unless it is tried again in any case. */
   function failWatchers(error: unknown): void {
-    const isTriedAgain = isKept() || [...watchers].some((watcher) => watcher.isReady);
+    const isTriedAgain = isWanted() && (isKept() || [...watchers].some((watcher) => watcher.isReady));
     for (const watcher of [...watchers].filter(({ isReady }) => !isReady)) {
       if (isTriedAgain) makeReady(watcher);
       else {
@@ -200,10 +201,10 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
       wake();
       return {
         ready: watcher.ready.promise,
-        begin(viewer) {
+        begin(viewer, withHistory) {
           watcher.viewer = viewer;
+          if (withHistory) viewer.bytes(recent.bytes());
           if (!opened) viewer.say(problem);
-          return recent.bytes();
         },
         leave() {
           if (watchers.delete(watcher)) shutUnlessWanted();

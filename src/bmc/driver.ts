@@ -1,6 +1,7 @@
 import type { BootDevice, BootWish, DriverName, PowerAction, PowerState } from '../model/bmc.ts';
 import type { FirmwareMode } from '../model/machine.ts';
 import type { Instant } from '../model/time.ts';
+import type { BootOrder } from './boot-order.ts';
 
 export type { BootDevice, BootWish, DriverName, PowerAction, PowerState };
 
@@ -58,7 +59,8 @@ export type BmcConsole = {
 export type QuirkNote = { id: string; text: string };
 
 /**
- * One BMC. Every call is whole: it logs in, does one thing and logs out. Calls on one driver run one after the other, which
+ * One BMC. Every call is whole: it logs in, does one thing and logs out; a driver may keep one session for polls until `close`. Calls
+ * on one driver run one after the other, which
  * the queue relies on. A promise that fails, fails with a BmcError; `unsupported` for what the protocol or this BMC has not.
  * What not every protocol has is optional.
  */
@@ -68,6 +70,8 @@ export interface BmcDriver {
   setPower(action: PowerAction): Promise<void>;
   setBoot(wish: BootWish): Promise<void>;
   boot(): Promise<BootSetting>;
+  /** The firmware's own order, which is in force when nothing else was set. */
+  bootOrder?(): Promise<BootOrder>;
   identity(): Promise<BmcIdentity>;
   /** Lights the machine's lamp for so many seconds; 0 puts it out. */
   identify?(seconds: number): Promise<void>;

@@ -1,6 +1,6 @@
+import type { BootOrder } from './boot-order.ts';
 import { type BmcDriver, BmcError, type BmcErrorKind, type BmcTarget, type QuirkNote } from './driver.ts';
 import { performBoot, readBoot } from './redfish/boot.ts';
-import type { BootOrder } from './redfish/boot-options.ts';
 import { readBootOrder } from './redfish/boot-order.ts';
 import { type Bond, Client } from './redfish/client.ts';
 import { findSite, readRoot, type Site, type Talk } from './redfish/discover.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { BootOrder, BootOrderVerdict } from '../bmc/boot-order.ts';
 import type { BmcLogEntry, InventoryField, Sensor } from '../bmc/driver.ts';
 import type { BmcHealth } from '../bmc/health.ts';
 import type { ScanAnswer, ScanSummary } from '../bmc/scan.ts';
@@ -144,6 +145,31 @@ export function addBmcCommands(program: Command, { client, say }: Cli): void {
           inventory.map((one) => [one.part, one.name, one.value]),
         ),
       );
+    });
+
+  bmc
+    .command('boot-order <machine>')
+    .description("its firmware's own boot order, and whether it is as it should be")
+    .option('--device <device>', 'what should come first (network)', 'network')
+    .action(async (name: string, flags: { device: string }) => {
+      const query = `?device=${encodeURIComponent(flags.device)}`;
+      const shown = await client().get<BootOrder & { verdict: BootOrderVerdict }>(
+        `${machinePath(name)}/bmc/boot-order${query}`,
+      );
+      const rows = shown.order.map((reference) => {
+        const option = shown.options.find((one) => one.reference === reference);
+        return [
+          reference,
+          option?.device ?? '-',
+          option?.isEnabled === false ? 'off' : 'on',
+          option?.mac || '-',
+          option?.name ?? '-',
+        ];
+      });
+      say(table(['ENTRY', 'DEVICE', 'IS', 'MAC', 'NAME'], rows));
+      if (shown.verdict.agrees) return say(`${flags.device} comes first`);
+      say(shown.verdict.because);
+      process.exitCode = 1;
     });
 
   bmc

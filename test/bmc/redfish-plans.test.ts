@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { judgeBootOrder } from '../../src/bmc/boot-order.ts';
 import { type Answer, describeRefusal, meaningOf, messagesOf } from '../../src/bmc/redfish/answer.ts';
-import { judgeBootOrder } from '../../src/bmc/redfish/boot-options.ts';
 import { planBoot } from '../../src/bmc/redfish/boot-plan.ts';
 import { cleanText, decodeResource, isResource, pathOf, textAt } from '../../src/bmc/redfish/json.ts';
 import { chooseLogService } from '../../src/bmc/redfish/log.ts';

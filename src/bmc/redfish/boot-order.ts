@@ -1,4 +1,5 @@
-import { type BootOrder, bootOptionOf } from './boot-options.ts';
+import type { BootOrder } from '../boot-order.ts';
+import { bootOptionOf } from './boot-options.ts';
 import { readMembers } from './collection.ts';
 import { readSystem, type Talk } from './discover.ts';
 import { linkAt, partAt, textsAt } from './json.ts';
