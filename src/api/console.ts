@@ -76,12 +76,6 @@ export function addConsoleRoutes(
     async (request, reply) => {
       const machine = named(request.params.name);
       const input = readInput(request.body);
-      if (machine.locked)
-        throw new AppError(
-          'machine-locked',
-          `${machine.name} is locked: its console may be watched, and not typed on`,
-          `unlock it with: firstlight unlock ${machine.name}`,
-        );
       if (input === 'break') await consoles.sendBreak(machine, request.operator);
       else await consoles.type(machine, request.operator, input);
       return reply.code(204).send();

@@ -3,16 +3,16 @@ import type { PowerState } from '../model/bmc.ts';
 import type { EventKind } from '../model/event.ts';
 import type { Clock } from '../model/time.ts';
 import type { Bmcs, KeptLink } from '../store/bmcs.ts';
-import { type BmcDriver, BmcError } from './driver.ts';
+import { type BmcDriver, BmcError, type BmcErrorKind } from './driver.ts';
 import { type BmcHealth, type HealthChange, newHealth, noteAnswer, noteFailure, noteReading } from './health.ts';
 import { type Lanes, laneOf, type Pool } from './lanes.ts';
 import type { Links } from './links.ts';
-import { isRefusal } from './retry.ts';
+import { isRefusal, usableLinks } from './retry.ts';
 
 export type CallerOptions = {
   lanes: Lanes;
   links: Links;
-  bmcs: Pick<Bmcs, 'refuse'>;
+  bmcs: Pick<Bmcs, 'chain' | 'refuse'>;
   events: Pick<Events, 'emit'>;
   clock: Clock;
   steady: () => number;
@@ -43,6 +43,20 @@ export function createCaller({ lanes, links, bmcs, events, clock, steady }: Call
     });
   }
 
+  /** A link as it is now: until its turn came, it may have been set anew, or have refused somebody else's call. */
+  function presentOf(link: KeptLink): KeptLink {
+    const chain = bmcs.chain(link.machineId);
+    const same = chain.filter(
+      (one) => one.driver === link.driver && one.address === link.address && one.port === link.port,
+    );
+    const present = same.find((one) => one.position === link.position) ?? same[0];
+    if (!present) throw new BmcError('refused', link, 'is not the BMC of this machine any more', 'Ask again');
+    if (usableLinks(chain).includes(present)) return present;
+    const refusal = present.refusal ?? chain.find((one) => one.refusal?.kind === 'certificate')?.refusal;
+    const kind = (refusal?.kind ?? 'refused') as BmcErrorKind;
+    throw new BmcError(kind, link, `is not asked any more: ${refusal?.text}`, 'Set it again with: firstlight bmc set');
+  }
+
   return {
     /** Throws BmcError as the driver does. */
     async call<T>(
@@ -56,13 +70,17 @@ export function createCaller({ lanes, links, bmcs, events, clock, steady }: Call
         laneOf(link),
         isSilent ? 'silent' : pool,
         async () => {
+          const present = presentOf(link);
+          const driver = links.driver(present);
           const started = steady();
           try {
-            const result = await work(links.driver(link));
-            note(link.machineId, noteAnswer(healthOf(link.machineId), link.driver, steady() - started, clock()));
+            const result = await work(driver);
+            // of a BMC that was exchanged meanwhile nothing is kept
+            if (links.isOpen(present, driver))
+              note(link.machineId, noteAnswer(healthOf(link.machineId), link.driver, steady() - started, clock()));
             return result;
           } catch (error) {
-            if (error instanceof BmcError) noteError(link, error);
+            if (error instanceof BmcError && links.isOpen(present, driver)) noteError(present, error);
             throw error;
           }
         },
@@ -82,6 +100,10 @@ export function createCaller({ lanes, links, bmcs, events, clock, steady }: Call
     health: healthOf,
     /** Its BMC is another one now. */
     forget: (machineId: number): void => void healths.delete(machineId),
+    /** Those of machines that are gone. */
+    forgetRemoved(isThere: (machineId: number) => boolean): void {
+      for (const machineId of healths.keys()) if (!isThere(machineId)) healths.delete(machineId);
+    },
   };
 }
 

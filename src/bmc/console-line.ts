@@ -207,7 +207,9 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
           if (!opened) viewer.say(problem);
         },
         leave() {
-          if (watchers.delete(watcher)) shutUnlessWanted();
+          if (!watchers.delete(watcher)) return;
+          watcher.ready.resolve();
+          shutUnlessWanted();
         },
       };
     },

@@ -105,13 +105,13 @@ export function createConsoles(options: ConsolesOptions) {
   }
 
   async function open(machineId: number, isWatched: boolean): Promise<BmcConsole> {
-    const work = { what: 'console', pool: isWatched ? 'order' : 'poll' } as const;
-    const { value } = await supervisor.ask(machineId, work.what, (driver) => driver.console?.(), work.pool);
-    return value;
+    const pool = isWatched ? 'order' : 'poll';
+    return (await supervisor.ask(machineId, 'console', (driver) => driver.console?.(), pool)).value;
   }
 
   /** The open console of a machine, for `by` to type on. */
-  async function consoleFor({ id, name }: Machine, by: string): Promise<{ console: BmcConsole; one: Kept }> {
+  async function consoleFor({ id, name }: Machine, by: string): Promise<BmcConsole> {
+    refuseLocked(id);
     const one = kept.get(id);
     if (!one)
       throw new AppError(
@@ -120,18 +120,25 @@ export function createConsoles(options: ConsolesOptions) {
         `watch it with: firstlight console ${name}`,
       );
     const console = await one.line.whenOpen();
-    // it may have been locked while the console was opened
-    if (machines.byId(id)?.locked)
-      throw new AppError('machine-locked', `${name} is locked`, `unlock it with: firstlight unlock ${name}`);
-    if (isNewTypist(one.typists.get(by), steady()))
-      events.emit({
-        kind: 'bmc.console',
-        text: `${by} types on the console`,
-        machineId: id,
-        data: { by, does: 'type' },
-      });
+    refuseLocked(id); // it may have been locked meanwhile
+    if (isNewTypist(one.typists.get(by), steady())) tell(id, by, 'type', `${by} types on the console`);
     one.typists.set(by, steady());
-    return { console, one };
+    return console;
+  }
+
+  /** What is typed can disturb what runs on it. */
+  function refuseLocked(machineId: number): void {
+    const machine = machines.byId(machineId);
+    if (machine?.locked)
+      throw new AppError(
+        'machine-locked',
+        `${machine.name} is locked: its console may be watched, and not typed on`,
+        `unlock it with: firstlight unlock ${machine.name}`,
+      );
+  }
+
+  function tell(machineId: number, by: string, does: 'watch' | 'type' | 'break', text: string): void {
+    events.emit({ kind: 'bmc.console', text, machineId, data: { by, does } });
   }
 
   return {
@@ -155,13 +162,7 @@ export function createConsoles(options: ConsolesOptions) {
       return {
         ready: watch.ready,
         begin(viewer, withHistory) {
-          if (!one.watching.includes(by))
-            events.emit({
-              kind: 'bmc.console',
-              text: `${by} watches the console`,
-              machineId: id,
-              data: { by, does: 'watch' },
-            });
+          if (!one.watching.includes(by)) tell(id, by, 'watch', `${by} watches the console`);
           one.watching.push(by);
           isWatching = true;
           watch.begin(viewer, withHistory);
@@ -176,25 +177,16 @@ export function createConsoles(options: ConsolesOptions) {
 
     /** Type on an open console. Throws `machine-locked`, `expectation-failed` when nobody watches, `bmc-failed`. */
     async type(machine: Machine, by: string, bytes: Buffer): Promise<void> {
-      const { console } = await consoleFor(machine, by);
-      console.write(bytes);
+      (await consoleFor(machine, by)).write(bytes);
     },
 
     /** Send a serial break. Throws as `type` does, and `bmc-failed` where the BMC has none. */
     async sendBreak(machine: Machine, by: string): Promise<void> {
-      const { console } = await consoleFor(machine, by);
+      const console = await consoleFor(machine, by);
       if (!console.sendBreak)
-        throw new AppError(
-          'bmc-failed',
-          `the console of ${machine.name} cannot send a break, as far as its driver goes`,
-        );
+        throw new AppError('bmc-failed', `the driver of ${machine.name} cannot send a break on its console`);
       console.sendBreak();
-      events.emit({
-        kind: 'bmc.console',
-        text: `${by} sent a break on the console`,
-        machineId: machine.id,
-        data: { by, does: 'break' },
-      });
+      tell(machine.id, by, 'break', `${by} sent a break on the console`);
     },
 
     /** The logs of a machine, the oldest boot first. */

@@ -61,7 +61,7 @@ export function openExec(target: BmcTarget, options: ExecOptions = {}): BmcDrive
     throw new BmcError('unsupported', place, `cannot be used: ${problem}`, 'Correct the settings of this BMC');
   const verbs = new Set<Verb>(VERBS.filter((verb) => target.settings?.[verb] !== undefined));
 
-  async function perform(order: Order): Promise<string> {
+  async function perform(order: VerbOrder): Promise<string> {
     const [program, ...words] = parseCommand(target.settings?.[order.verb] ?? '') as [string, ...string[]];
     const end = await runProgram(program, words, environmentOf(target, order), limitMs);
     const said = (text: string) => cleanText(blot(text, [target.password]), 200);
@@ -92,7 +92,7 @@ const NO_START: Record<string, string> = {
 };
 
 /** What a program is told beside its arguments: who and what, never more of our own environment than it needs to run. */
-function environmentOf({ address, user, password }: BmcTarget, { verb, wish }: Order): Record<string, string> {
+function environmentOf({ address, user, password }: BmcTarget, { verb, wish }: VerbOrder): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     LC_ALL: 'C',
@@ -192,7 +192,7 @@ export type Verb = (typeof VERBS)[number];
 export const isVerb = (name: string): name is Verb => VERBS.includes(name as Verb);
 
 /** What such a driver is told to do; `wish` is there for `boot`. */
-export type Order = { verb: Verb; wish?: BootWish };
+export type VerbOrder = { verb: Verb; wish?: BootWish };
 
 type VerbDriverParts = {
   /** Named in errors. */
@@ -201,7 +201,7 @@ type VerbDriverParts = {
   noun: string;
   verbs: ReadonlySet<Verb>;
   /** Gives the text of the answer, or fails with a BmcError. */
-  perform: (order: Order) => Promise<string>;
+  perform: (order: VerbOrder) => Promise<string>;
   /** Never shown, whoever says them. */
   secrets: readonly string[];
 };
@@ -211,7 +211,7 @@ export function createVerbDriver({ place, noun, verbs, perform, secrets }: VerbD
   let isClosed = false;
   let running: Promise<unknown> = Promise.resolve();
 
-  function operate(order: Order): Promise<string> {
+  function operate(order: VerbOrder): Promise<string> {
     const result = running.then(() => {
       if (isClosed) throw new BmcError('refused', place, 'is no longer in use here', 'Open its driver again');
       if (verbs.has(order.verb)) return perform(order);

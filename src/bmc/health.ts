@@ -68,6 +68,10 @@ export function noteFailure(
     ...(silentSince !== undefined ? { silentSince } : {}),
     lastProblem: { at: now, ...failure },
   };
+  if (!isSilence && health.unreachableSince !== undefined) {
+    const { unreachableSince, ...there } = next;
+    return { health: there, change: { kind: 'answers', afterMs: now - health.unreachableSince } };
+  }
   if (!isSilence || silences < SILENCES || health.unreachableSince !== undefined) return { health: next };
   const unreachableSince = silentSince ?? now;
   const { power: _unknown, doubt: _too, ...silent } = next;

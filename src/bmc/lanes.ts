@@ -46,10 +46,12 @@ export function createLanes({ spacingMs, caps, steady, sleep = sleepFor }: LaneO
         signal?.throwIfAborted();
         const give = await pools[pool]();
         try {
-          return await work();
+          signal?.throwIfAborted(); // that may have taken a while too
+          return await work().finally(() => {
+            lane.freeAt = steady() + spacingMs;
+          });
         } finally {
           give();
-          lane.freeAt = steady() + spacingMs;
         }
       } finally {
         lane.waiting--;

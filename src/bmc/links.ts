@@ -15,6 +15,13 @@ export type Links = ReturnType<typeof createLinks>;
 export function createLinks({ open, password, learn }: LinkOptions) {
   const drivers = new Map<number, Map<number, BmcDriver>>();
 
+  /** The chain of a machine is another one: its drivers end after their running calls. */
+  function forget(machineId: number): void {
+    const ofMachine = drivers.get(machineId);
+    drivers.delete(machineId);
+    for (const driver of ofMachine?.values() ?? []) void driver.close();
+  }
+
   return {
     /** The driver of a link. Throws BmcError when its settings make no sense. */
     driver(link: KeptLink): BmcDriver {
@@ -31,20 +38,25 @@ export function createLinks({ open, password, learn }: LinkOptions) {
         password: password(link.machineId, link.position),
         settings: { ...(fingerprint !== undefined ? { fingerprint } : {}), ...link.settings },
       };
+      // what a call finds out that outlives its link is not of the link in its place
+      const note = (learned: KeptLink['learned']): void => {
+        if (drivers.get(link.machineId) === ofMachine) learn(link, learned);
+      };
       const driver = open(target, {
         ...(cipherSuite !== undefined ? { cipherSuite } : {}),
-        onCipherSuite: (suite) => learn(link, { cipherSuite: suite }),
-        onFingerprint: (seen) => learn(link, { fingerprint: seen }),
+        onCipherSuite: (suite) => note({ cipherSuite: suite }),
+        onFingerprint: (seen) => note({ fingerprint: seen }),
       });
       ofMachine.set(link.position, driver);
       return driver;
     },
-    /** The chain of a machine is another one: its drivers end after their running calls. */
-    forget(machineId: number): void {
-      const ofMachine = drivers.get(machineId);
-      drivers.delete(machineId);
-      for (const driver of ofMachine?.values() ?? []) void driver.close();
+    forget,
+    /** Those of machines that are gone. */
+    forgetRemoved(isThere: (machineId: number) => boolean): void {
+      for (const machineId of drivers.keys()) if (!isThere(machineId)) forget(machineId);
     },
+    /** Whether it is still the driver of that link. */
+    isOpen: (link: KeptLink, driver: BmcDriver): boolean => drivers.get(link.machineId)?.get(link.position) === driver,
     async close(): Promise<void> {
       const all = [...drivers.values()].flatMap((ofMachine) => [...ofMachine.values()]);
       drivers.clear();

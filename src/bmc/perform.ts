@@ -4,8 +4,8 @@ import type { KeptLink } from '../store/bmcs.ts';
 import type { Outcome } from '../store/orders.ts';
 import { type BmcDriver, BmcError } from './driver.ts';
 import type { Sleep } from './lanes.ts';
-import { type Command, nextStep, type Seen, type Step } from './order.ts';
-import { judgeFailure } from './retry.ts';
+import { type Command, handOver, nextStep, type Seen, type Step, unanswered } from './order.ts';
+import { judgeFailure, usableLinks } from './retry.ts';
 import type { ByHand } from './witness.ts';
 
 /** What an order is carried out with. */
@@ -13,16 +13,16 @@ export type Around = {
   /** The machine's chain as it is now. */
   chain: () => readonly KeptLink[];
   call<T>(link: KeptLink, work: (driver: BmcDriver) => Promise<T>, signal: AbortSignal): Promise<T>;
-  /** Kept before a command is given. */
-  save: (progress: Progress, driver: DriverName) => void;
+  /** Kept just before a command is given, when its turn has come. */
+  save: (progress: Progress, driver: DriverName) => Promise<void>;
   /** Why no command may be given now; undefined when it may. */
   refusal: () => string | undefined;
   /** How long a switching-on waits for its turn. */
   stagger: () => number;
   /** Resolves to true when the machine asks for an address, to false after so long. */
   watchBoot: (ms: number, signal: AbortSignal) => Promise<boolean>;
-  /** Ask a person to do it; resolves with what was seen or said. */
-  askPerson: (order: ByHand, signal: AbortSignal) => Promise<string>;
+  /** Ask a person to do it; resolves with what was seen or said, or that nobody did it. */
+  askPerson: (order: ByHand, signal: AbortSignal) => Promise<Outcome>;
   clock: Clock;
   sleep: Sleep;
   signal: AbortSignal;
@@ -35,7 +35,7 @@ export type Around = {
 export async function perform({ order }: Pick<KeptOrder, 'order'>, from: Progress, around: Around): Promise<Outcome> {
   const refused = around.chain().filter((link) => link.refusal !== undefined);
   const isVia = (link: KeptLink): boolean => order.kind === 'boot' && link.driver === order.via;
-  const usable = around.chain().filter((link) => link.refusal === undefined);
+  const usable = usableLinks(around.chain());
   const links = [...usable.filter(isVia), ...usable.filter((link) => !isVia(link))];
   if (links.length === 0) return { state: 'failed', result: describeRefusals(refused) };
 
@@ -49,11 +49,14 @@ export async function perform({ order }: Pick<KeptOrder, 'order'>, from: Progres
       return { state, result: `${result}${instead}`, driver: link.driver };
     }
     failed.push(`${link.driver}: ${attempt.why}`);
-    progress = attempt.progress;
+    progress = handOver(attempt.progress, around.clock());
   }
   const only = failed.length === 1 ? failed[0]?.slice(failed[0].indexOf(': ') + 2) : undefined;
   return { state: 'failed', result: only ?? failed.join('; '), driver: links.at(-1)?.driver };
 }
+
+/** A command that may not be given any more. */
+class Forbidden extends Error {}
 
 type Attempt = { kind: 'ended'; outcome: Outcome } | { kind: 'next'; why: string; progress: Progress };
 
@@ -68,12 +71,13 @@ async function performWith(
   if (link.driver === 'manual') {
     if (order.kind !== 'power' && order.kind !== 'boot')
       return { kind: 'next', why: lacks(link, `way to ${order.kind}`).text, progress: from };
-    around.save(from, link.driver);
-    return { kind: 'ended', outcome: { state: 'done', result: await around.askPerson(order, signal) } };
+    await around.save(from, link.driver);
+    return { kind: 'ended', outcome: await around.askPerson(order, signal) };
   }
   let progress = from;
   let seen: Seen;
-  let failures: { count: number; since: Instant } | undefined;
+  // apart, for a BMC that is always busy for commands and never for a look would be asked for ever
+  const failures: Partial<Record<'look' | 'command', { count: number; since: Instant }>> = {};
   for (;;) {
     signal.throwIfAborted();
     const step: Step = nextStep(order, progress, seen, clock());
@@ -81,6 +85,8 @@ async function performWith(
     if (step.kind === 'done' || step.kind === 'failed')
       return { kind: 'ended', outcome: { state: step.kind, result: step.text } };
     const before = progress;
+    const isCommand = step.kind.startsWith('set-') || step.kind === 'identify' || step.kind === 'media';
+    const which = isCommand ? 'command' : 'look';
     progress = step.progress;
     if ('inMs' in step && step.kind !== 'watch' && step.inMs > 0) await around.sleep(step.inMs, signal);
     try {
@@ -88,26 +94,32 @@ async function performWith(
       else if (step.kind === 'read-power') seen = await readPower(link, around);
       else if (step.kind === 'read-boot') seen = await readBoot(link, around);
       else if (step.kind !== 'wait') {
-        const because = around.refusal();
-        if (because !== undefined) return { kind: 'ended', outcome: { state: 'failed', result: because } };
-        if (step.kind === 'set-power' && step.action === 'on') {
-          const turnMs = around.stagger();
-          if (turnMs > 0) await around.sleep(turnMs, signal);
-          progress = { ...progress, since: clock() };
-        }
-        around.save(progress, link.driver);
-        await around.call(link, (driver) => give(driver, step, link), signal);
+        const turnMs = step.kind === 'set-power' && step.action === 'on' ? around.stagger() : 0;
+        if (turnMs > 0) await around.sleep(turnMs, signal);
+        await around.call(
+          link,
+          async (driver) => {
+            // its turn may have come minutes later
+            const because = around.refusal();
+            if (because !== undefined) throw new Forbidden(because);
+            progress = { ...progress, since: clock() };
+            await around.save(progress, link.driver);
+            return give(driver, step, link);
+          },
+          signal,
+        );
       }
-      failures = undefined;
+      delete failures[which];
     } catch (error) {
+      if (error instanceof Forbidden) return { kind: 'ended', outcome: { state: 'failed', result: error.message } };
       if (!(error instanceof BmcError)) throw error;
-      const isCommand = step.kind.startsWith('set-') || step.kind === 'identify' || step.kind === 'media';
-      // a command whose answer was lost may have been taken (B12): a look will tell
-      if (isCommand && error.kind !== 'unreachable') progress = before;
-      failures = { count: (failures?.count ?? 0) + 1, since: failures?.since ?? clock() };
+      if (isCommand) progress = error.kind === 'unreachable' ? unanswered(order, before, progress) : before;
+      const { count, since } = failures[which] ?? { count: 0, since: clock() };
+      failures[which] = { count: count + 1, since };
+      const isSettling = order.kind === 'power' && progress.stage !== 'begin';
       const verdict = judgeFailure(
         error.kind,
-        { count: failures.count, sinceMs: clock() - failures.since, isSettling: progress.sends > 0 },
+        { count: count + 1, sinceMs: clock() - since, isSettling },
         hasNext,
       );
       if (verdict.kind !== 'retry') return { kind: 'next', why: error.text, progress };

@@ -1,7 +1,8 @@
 import type { Bmcs, KeptLink } from '../store/bmcs.ts';
 import { BmcError } from './driver.ts';
 import type { BmcHealth } from './health.ts';
-import { nextPollMs } from './polling.ts';
+import { nextPollMs, type PollPlan } from './polling.ts';
+import { usableLinks } from './retry.ts';
 
 export type PollerOptions = {
   bmcs: Pick<Bmcs, 'chains'>;
@@ -10,6 +11,7 @@ export type PollerOptions = {
   isBusy: (link: KeptLink) => boolean;
   /** Reads the power and remembers it. */
   read: (machineId: number) => Promise<unknown>;
+  pollPlan: PollPlan;
   steady: () => number;
   /** From 0 to 1. */
   chance: () => number;
@@ -25,7 +27,7 @@ type Poll = { dueAt: number; waitMs?: number; isRunning: boolean };
 /** Reads the power of all machines by itself, each at its own pace (see polling.ts). */
 export type Poller = ReturnType<typeof createPoller>;
 
-export function createPoller({ bmcs, health, isBusy, read, steady, chance }: PollerOptions) {
+export function createPoller({ bmcs, health, isBusy, read, pollPlan, steady, chance }: PollerOptions) {
   const polls = new Map<number, Poll>();
   const orderEndedAt = new Map<number, number>();
   let chains: Map<number, KeptLink[]> | undefined;
@@ -33,20 +35,21 @@ export function createPoller({ bmcs, health, isBusy, read, steady, chance }: Pol
 
   function plan(machineId: number, lastWaitMs: number | undefined): number {
     const endedAt = orderEndedAt.get(machineId);
-    return nextPollMs({
+    const view = {
       health: health(machineId),
       sinceOrderMs: endedAt === undefined ? undefined : steady() - endedAt,
       lastWaitMs,
       chance: chance(),
-    });
+    };
+    return nextPollMs(view, pollPlan);
   }
 
   function tick(): void {
     const now = steady();
     chains ??= bmcs.chains();
     for (const [machineId, chain] of chains) {
-      const link = chain.find((one) => one.refusal === undefined);
-      if (!link || !POLLED.includes(link.driver)) continue;
+      const link = usableLinks(chain).find(({ driver }) => POLLED.includes(driver));
+      if (!link) continue;
       const poll = polls.get(machineId) ?? { dueAt: now + plan(machineId, undefined), isRunning: false };
       polls.set(machineId, poll);
       if (poll.isRunning || now < poll.dueAt || isBusy(link)) continue;

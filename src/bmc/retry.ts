@@ -1,3 +1,4 @@
+import type { KeptLink } from '../store/bmcs.ts';
 import type { BmcErrorKind } from './driver.ts';
 
 /** What is done about a BMC that failed. `refuses`: it will do so until somebody changes something, so it is not asked again by itself. */
@@ -52,7 +53,9 @@ const ROWS: Readonly<Record<BmcErrorKind, Row>> = {
 export function judgeFailure(kind: BmcErrorKind, failures: Failures, hasNext: boolean): Verdict {
   const { firstMs, lastMs = 0, refuses = false, goesOn, ...row } = ROWS[kind];
   const withinMs = Math.max(row.withinMs ?? 0, failures.isSettling ? SETTLE_MS : 0);
-  if (firstMs !== undefined && !(row.goesOnAtOnce && hasNext)) {
+  // what took a command is away for a while (B12), and tells more than a driver that only comes after it
+  const isAtOnce = row.goesOnAtOnce && hasNext && !failures.isSettling;
+  if (firstMs !== undefined && !isAtOnce) {
     const inMs = Math.min(lastMs, firstMs * 2 ** (failures.count - 1));
     if (failures.sinceMs + inMs <= withinMs) return { kind: 'retry', inMs };
   }
@@ -62,4 +65,15 @@ export function judgeFailure(kind: BmcErrorKind, failures: Failures, hasNext: bo
 /** Whether a link that failed so is left alone until somebody changes something. */
 export function isRefusal(kind: BmcErrorKind): boolean {
   return ROWS[kind].refuses === true;
+}
+
+/**
+ * The links of a chain that may be used. Where one showed a changed certificate, no other door of that address is: somebody may stand
+ * in between.
+ */
+export function usableLinks<Link extends Pick<KeptLink, 'address' | 'refusal'>>(chain: readonly Link[]): Link[] {
+  const doubted = new Set(
+    chain.filter((link) => link.refusal?.kind === 'certificate' && link.address !== '').map((link) => link.address),
+  );
+  return chain.filter((link) => link.refusal === undefined && !doubted.has(link.address));
 }

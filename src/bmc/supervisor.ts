@@ -24,6 +24,7 @@ import { createLinks } from './links.ts';
 import { begun, resume } from './order.ts';
 import { lacks, perform } from './perform.ts';
 import { createPoller } from './poller.ts';
+import { POLL_PLAN, type PollPlan } from './polling.ts';
 import { createWitness, orAbort } from './witness.ts';
 
 export type SupervisorOptions = {
@@ -47,6 +48,7 @@ export type SupervisorSettings = {
   stagger: Stagger;
   /** Whether power is read by itself. */
   polls: boolean;
+  pollPlan: PollPlan;
 };
 
 export const SUPERVISOR_SETTINGS: SupervisorSettings = {
@@ -54,6 +56,7 @@ export const SUPERVISOR_SETTINGS: SupervisorSettings = {
   caps: { order: 64, poll: 32, silent: 16 },
   stagger: DEFAULT_STAGGER,
   polls: true,
+  pollPlan: POLL_PLAN,
 };
 
 /** How long the appliance waits for running calls when it ends. */
@@ -96,6 +99,7 @@ export function createSupervisor(options: SupervisorOptions) {
     health: caller.health,
     isBusy: (link) => running.has(link.machineId) || lanes.isBusy(laneOf(link)),
     read: (machineId) => readPower(machineId, 'poll'),
+    pollPlan: settings.pollPlan,
     steady,
     chance,
   });
@@ -111,6 +115,7 @@ export function createSupervisor(options: SupervisorOptions) {
     poller.reload(machineId);
   });
   machines.onRemoved(() => poller.reload());
+
   function lockedWhy(machineId: number, order: Order): string | undefined {
     const machine = machines.byId(machineId);
     if (!machine) return 'the machine was removed';
@@ -175,17 +180,22 @@ export function createSupervisor(options: SupervisorOptions) {
   async function carryOut(order: KeptOrder, signal: AbortSignal): Promise<KeptOrder> {
     const { machineId } = order;
     const started = steady();
-    orders.begin(order.id, clock());
+    // none of this needs to be on disk before the first command is: that one waits for it
+    events.settleEarly(() => orders.begin(order.id, clock()));
     const before = order.order.kind === 'power' && order.order.needs ? orders.byId(order.order.needs) : undefined;
     if (before && before.state !== 'done')
-      return end(order, { state: 'failed', result: `not done, because ${describeOrder(before.order)} was not` }, 0);
+      return await end(
+        order,
+        { state: 'failed', result: `not done, because ${describeOrder(before.order)} was not` },
+        0,
+      );
     const from = order.progress ? resume(order.order, order.progress, clock()) : begun(clock());
-    if ('failed' in from) return end(order, { state: 'failed', result: from.failed }, 0);
+    if ('failed' in from) return await end(order, { state: 'failed', result: from.failed }, 0);
     try {
       const outcome = await perform(order, from, {
         chain: () => bmcs.chain(machineId),
         call: (link, work, cancel) => orAbort(caller.call(link, 'order', work, cancel), cancel),
-        save: (progress, driver) => orders.saveProgress(order.id, progress, driver),
+        save: (progress, driver) => keep(() => orders.saveProgress(order.id, progress, driver)),
         refusal: () => lockedWhy(machineId, order.order),
         stagger,
         watchBoot: (ms, cancel) => witness.watchBoot(machineId, ms, cancel),
@@ -194,7 +204,7 @@ export function createSupervisor(options: SupervisorOptions) {
         sleep,
         signal,
       });
-      return end(order, outcome, steady() - started);
+      return await end(order, outcome, steady() - started);
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
       if (reason instanceof Stopped) return order;
@@ -210,13 +220,18 @@ export function createSupervisor(options: SupervisorOptions) {
     }
   }
 
-  function end(order: KeptOrder, outcome: Outcome, ms: number): KeptOrder {
+  /** Resolves once it is on disk; nobody else waits for the disk meanwhile. */
+  async function keep(work: () => void): Promise<void> {
+    await events.settleEarly(work).durable;
+  }
+
+  async function end(order: KeptOrder, outcome: Outcome, ms: number): Promise<KeptOrder> {
     const { machineId } = order;
     const what = describeOrder(order.order);
-    const ended = events.settle(() => {
+    const { result: ended, durable } = events.settleEarly((): KeptOrder => {
       orders.end(order, outcome, clock());
-      const machine = machines.byId(machineId);
-      if (!machine) return orders.byId(order.id) ?? order;
+      if (!machines.byId(machineId))
+        return { ...order, state: 'failed', result: 'the machine was removed', endedAt: clock() };
       const words = { done: '', failed: ' failed', cancelled: '' }[outcome.state];
       events.emit({
         kind: ({ done: 'power.command', failed: 'power.failed', cancelled: 'power.cancelled' } as const)[outcome.state],
@@ -228,6 +243,7 @@ export function createSupervisor(options: SupervisorOptions) {
       if (outcome.state === 'done') noteDone(kept);
       return kept;
     });
+    await durable;
     for (const tell of endings.get(order.id) ?? []) tell(ended);
     endings.delete(order.id);
     return ended;
@@ -262,7 +278,7 @@ export function createSupervisor(options: SupervisorOptions) {
     if (order.endedAt !== undefined)
       throw new AppError('order-ended', `power order ${id} has ended: ${order.state}, ${order.result}`);
     const one = running.get(order.machineId);
-    if (one?.order.id !== id) return end(order, { state: 'cancelled', result: `cancelled by ${by}` }, 0);
+    if (one?.order.id !== id) return await end(order, { state: 'cancelled', result: `cancelled by ${by}` }, 0);
     one.abort.abort(new Cancelled(by));
     return one.ended;
   }
@@ -365,6 +381,8 @@ export function createSupervisor(options: SupervisorOptions) {
     },
   };
 }
+
+const isReset = (order: Order): boolean => order.kind === 'power' && order.action === 'reset';
 
 /** What a cancelled order had done already. */
 function describeStage(order: KeptOrder | undefined): string {

@@ -2,7 +2,7 @@ import { type IncomingMessage, request as startRequest } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls';
 import { type BmcDriver, BmcError, type BmcErrorKind, type BmcTarget } from './driver.ts';
-import { blot, createVerbDriver, type Order, VERBS, type Verb } from './exec.ts';
+import { blot, createVerbDriver, VERBS, type Verb, type VerbOrder } from './exec.ts';
 import { describeSocketError } from './link.ts';
 import { cleanText } from './redfish/json.ts';
 import { normalizeFingerprint } from './redfish/settings.ts';
@@ -72,7 +72,7 @@ export function openWebhook(target: BmcTarget, options: WebhookOptions = {}): Bm
   const machine = Object.fromEntries(facts.map(([name, value]) => [name.slice(FACT.length), value]));
   const pin = settings.fingerprint && normalizeFingerprint(settings.fingerprint);
 
-  async function perform(order: Order): Promise<string> {
+  async function perform(order: VerbOrder): Promise<string> {
     const method = settings.method ?? (order.verb === 'status' ? 'GET' : 'POST');
     const body = method === 'GET' ? '' : JSON.stringify({ verb: order.verb, machine, boot: order.wish });
     const headers = {

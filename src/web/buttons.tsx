@@ -61,7 +61,7 @@ export function ActionButtons({ row }: { row: Row }) {
   return (
     <div class="actions">
       {[false, true].map((isOrder) => (
-        <div class="buttons" key={isOrder} role="group" aria-label={isOrder ? 'power' : 'machine'}>
+        <div class="buttons" key={`${isOrder}`}>
           {actions
             .filter((action) => (action.isOrder ?? false) === isOrder)
             .map((action) => (

@@ -1,10 +1,13 @@
 import { computed, type Signal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { describeOrder } from '../model/bmc.ts';
 import { LastLine, Percent, StateWord, Waited } from './marks.tsx';
 import { openMachine } from './place.ts';
 import { allRows, filterText, isListed, shownRows } from './rack.ts';
-import type { Row } from './shapes.ts';
-import { now, roughDuration } from './time.ts';
+import { isStale, troubleOf } from './row-bmc.ts';
+import type { Row, ShownPower } from './shapes.ts';
+import { dayAndTime, now, roughDuration, shortMoment } from './time.ts';
 
 export function MachineList() {
   const rows = shownRows.value;
@@ -84,13 +87,56 @@ function MachineRow({ row }: { row: Signal<Row> }) {
 }
 
 function PowerCell({ row }: { row: Row }) {
-  const { machine, power, heardAt } = row;
+  const { machine, heardAt, orders } = row;
+  const { word, since, readAt, asked } = machine.power;
+  const title = since === undefined ? '' : `${word} since ${dayAndTime(since)}`;
   return (
     <>
-      <span class={`power-${power?.word ?? 'unknown'}`}>{power?.word ?? (machine.hasBmc ? 'unknown' : 'no BMC')}</span>
+      <span class={`power-${word}`} title={title}>
+        {word === 'unknown' && !machine.hasBmc ? 'no BMC' : word}
+      </span>
+      {orders[0] && <div class="ordered">{describeOrder(orders[0].order)}…</div>}
+      {asked && (
+        <NoteLink name={machine.name} why={asked}>
+          asked by hand
+        </NoteLink>
+      )}
+      <TroubleNote row={row} />
+      {readAt !== undefined && <Stale power={machine.power} />}
       <div class="dim">{heardAt === undefined ? 'never heard' : <Ago at={heardAt} />}</div>
     </>
   );
+}
+
+function TroubleNote({ row }: { row: Row }) {
+  const trouble = troubleOf(row);
+  if (!trouble) return null;
+  return (
+    <NoteLink name={row.machine.name} why={trouble.why || 'open the machine to see why'}>
+      {trouble.is === 'refuses' ? 'BMC refuses' : `unreachable since ${shortMoment(trouble.since)}`}
+    </NoteLink>
+  );
+}
+
+/** A note whose sentence shows under the pointer. It lies over the row's own link, and so is one to the same place. */
+function NoteLink({ name, why, children }: { name: string; why: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <a class="note" href={rowAddress(name)} title={why} tabIndex={-1}>
+        {children}
+      </a>
+    </div>
+  );
+}
+
+/** A reading that is old tells so, and how old it is. */
+function Stale({ power }: { power: ShownPower }) {
+  const text = useMemo(
+    () =>
+      computed(() => (isStale(power, now.value) ? `read ${roughDuration(now.value - (power.readAt ?? 0))} ago` : '')),
+    [power],
+  );
+  return <div class="dim">{text}</div>;
 }
 
 /** A text that follows the clock by itself: with hundreds of rows, none is drawn again for it. */

@@ -1,5 +1,4 @@
-import type { OrderStage } from '../model/bmc.ts';
-import { describeOrder } from '../model/bmc.ts';
+import { describeOrder, type OrderStage } from '../model/bmc.ts';
 import { ask, machinePath } from './api.ts';
 import { Problem, useAsking } from './asking.tsx';
 import { changeRow } from './rack.ts';

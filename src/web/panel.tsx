@@ -1,6 +1,8 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { BmcBlock } from './bmc.tsx';
 import { ActionButtons } from './buttons.tsx';
 import { LastLine, StateWord, Waited } from './marks.tsx';
+import { OrdersUnderWay } from './orders.tsx';
 import { openMachine } from './place.ts';
 import { PowerFact } from './power.tsx';
 import { isListed, rowNamed } from './rack.ts';
@@ -42,8 +44,10 @@ export function MachinePanel({ name }: { name: string }) {
         <>
           {row.machine.job && <Stages job={row.machine.job} heardAt={row.heardAt} />}
           <LastLine row={row} />
+          <OrdersUnderWay row={row} />
           <ActionButtons row={row} />
           <Facts row={row} />
+          <BmcBlock row={row} />
           <Timeline machine={row.machine} />
         </>
       ) : (
@@ -92,7 +96,6 @@ function Facts({ row }: { row: Row }) {
     ['MAC', machine.macs.join(', ')],
     ['Hardware', inventory && describeHardware(inventory)],
     ['Firmware', machine.firmware?.toUpperCase()],
-    ['BMC', machine.bmcAddress],
     ['Boots', `${machine.boot}`],
     ['Known since', dayAndTime(machine.createdAt)],
   ];

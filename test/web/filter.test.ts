@@ -9,10 +9,22 @@ const rows = [
     'debian-12',
   ),
   machineRow(
-    { name: 'r04-u11', state: 'failed', serial: '7XK2M34', macs: ['52:54:00:aa:04:11', '52:54:00:aa:14:11'] },
+    {
+      name: 'r04-u11',
+      state: 'failed',
+      serial: '7XK2M34',
+      power: { word: 'on' },
+      macs: ['52:54:00:aa:04:11', '52:54:00:aa:14:11'],
+    },
     'rocky-9',
   ),
-  machineRow({ name: 'r05-u1', state: 'new', macs: ['52:54:00:aa:05:01'], address: '10.77.0.101' }),
+  machineRow({
+    name: 'r05-u1',
+    state: 'new',
+    macs: ['52:54:00:aa:05:01'],
+    address: '10.77.0.101',
+    power: { word: 'unknown', unreachableSince: 1000, asked: 'Press the power button of r05-u1.' },
+  }),
 ];
 
 const cases: [filter: string, names: string[]][] = [
@@ -26,6 +38,10 @@ const cases: [filter: string, names: string[]][] = [
   ['os:debian', ['r04-u10']],
   ['name:debian', []],
   ['locked:yes', ['r04-u10']],
+  ['power:on', ['r04-u11']],
+  ['power:unknown', ['r04-u10', 'r05-u1']],
+  ['power:unreachable', ['r05-u1']],
+  ['power:asked', ['r05-u1']],
   ['10.77.0.101', ['r05-u1']],
   ['52:54:00:aa:05:01', ['r05-u1']],
   ['525400AA0501', ['r05-u1']],

@@ -29,12 +29,6 @@ test('what the appliance does is no sign of life of the machine', () => {
   assert.equal(rowAfter(machineRow({}), event('dhcp.acked', 'leased')).heardAt, 5000);
 });
 
-test('a power command makes what the BMC said before unknown', () => {
-  const row = { ...machineRow({}), power: { word: 'on' as const, at: 1 } };
-  assert.equal(rowAfter(row, event('power.command', 'power off')).power, undefined);
-  assert.equal(rowAfter(row, event('dhcp.acked', 'leased')).power?.word, 'on');
-});
-
 test('a list read anew starts with the status, and takes the percentage out of it while a job runs', () => {
   const { machine } = machineRow({ status: 'base system (25 %)', job: job({ bootenv: 'debian-12' }) });
   assert.equal(rowOf(machine, []).percent, 25);
@@ -62,12 +56,17 @@ test('a button that cannot work says why', () => {
     'power-on': 'no BMC is known for it',
     'power-off': 'no BMC is known for it',
     'power-cycle': 'no BMC is known for it',
+    'power-reset': 'no BMC is known for it',
+    'power-soft': 'no BMC is known for it',
+    identify: 'no BMC is known for it',
   });
   assert.deepEqual(whyNot({ locked: true, job: job({}) }), {
     accept: 'it is accepted already',
     reimage: 'm is locked',
     'power-off': 'm is locked',
     'power-cycle': 'm is locked',
+    'power-reset': 'm is locked',
+    'power-soft': 'm is locked',
   });
   assert.equal(whyNot({ job: job({}) }).reimage, 'job 4 (install) is running');
   assert.equal(whyNot({ state: 'ignored' }).reimage, 'it is ignored');
@@ -76,7 +75,7 @@ test('a button that cannot work says why', () => {
 test('buttons with the same reason share its line', () => {
   assert.deepEqual(reasonsOf(actionsFor(machineRow({ hasBmc: false, job: job({}), state: 'new' }))), [
     { words: 'Reimage', why: 'nobody has accepted it yet' },
-    { words: 'Power on, Power off, Power cycle', why: 'no BMC is known for it' },
+    { words: 'Power on, Power off, Power cycle, Reset, Shut down, Identify', why: 'no BMC is known for it' },
   ]);
 });
 
@@ -87,7 +86,10 @@ test('what breaks something off is asked first, and names it', () => {
     /^Switch r04-u13 off, at once\? Job 4 \(install\) is running on it\.$/,
   );
   assert.match(questionFor('cancel', row)?.text ?? '', /job 4 \(install debian-12\) on r04-u13/);
-  for (const name of ['accept', 'lock', 'unlock', 'power-on'] as const) assert.equal(questionFor(name, row), undefined);
+  for (const name of ['power-cycle', 'power-reset', 'power-soft'] as const)
+    assert.match(questionFor(name, row)?.text ?? '', /r04-u13.*Job 4 \(install\) is running on it\.$/);
+  for (const name of ['accept', 'lock', 'unlock', 'power-on', 'identify'] as const)
+    assert.equal(questionFor(name, row), undefined);
 });
 
 test('reads an event stream that is cut anywhere', () => {
