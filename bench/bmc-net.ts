@@ -1,24 +1,48 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { BMC_NETWORK } from './bmc-plan.ts';
 import { BenchError } from './error.ts';
-import { CLIENT_NAMESPACE, INTERFACE, openNet, RELAY, SERVER_NAMESPACE } from './net.ts';
 
-/** The appliance is at the servers' end of the wire, so that only its packets are counted there; the BMCs are at the other. */
-export const APPLIANCE_NAMESPACE = SERVER_NAMESPACE;
-export const BMC_NAMESPACE = CLIENT_NAMESPACE;
+/** One wire, the appliance at one end and all BMCs at the other: what is counted in a namespace is of that end alone. */
+export const APPLIANCE_NAMESPACE = 'fl-bench-appliance';
+export const BMC_NAMESPACE = 'fl-bench-bmcs';
+const INTERFACE = 'bench0';
+const APPLIANCE = '10.97.0.1';
+const GATEWAY = '10.97.0.2';
 
-/** The wire of the bench, with a whole network of BMCs at its far end: each may listen on an address of it. */
+/** Make the namespaces and the wire. What a killed run left of them goes first. Throws BenchError with the complaint of `ip`. */
 export function openBmcNet(): void {
-  openNet();
-  route(BMC_NAMESPACE, 'add', 'local', BMC_NETWORK, 'dev', 'lo');
-  route(APPLIANCE_NAMESPACE, 'add', BMC_NETWORK, 'via', RELAY, 'dev', INTERFACE);
+  closeBmcNet();
+  ip('netns', 'add', APPLIANCE_NAMESPACE);
+  ip('netns', 'add', BMC_NAMESPACE);
+  ip(
+    ...['link', 'add', INTERFACE, 'netns', APPLIANCE_NAMESPACE],
+    ...['type', 'veth', 'peer', 'name', INTERFACE, 'netns', BMC_NAMESPACE],
+  );
+  for (const [namespace, address] of [
+    [APPLIANCE_NAMESPACE, APPLIANCE],
+    [BMC_NAMESPACE, GATEWAY],
+  ] as const) {
+    ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', INTERFACE);
+    ip('-n', namespace, 'link', 'set', 'lo', 'up');
+    ip('-n', namespace, 'link', 'set', INTERFACE, 'up');
+  }
+  // a whole network that is local there: each BMC may listen on an address of it
+  ip('-n', BMC_NAMESPACE, 'route', 'add', 'local', BMC_NETWORK, 'dev', 'lo');
+  ip('-n', APPLIANCE_NAMESPACE, 'route', 'add', BMC_NETWORK, 'via', GATEWAY);
 }
 
-function route(namespace: string, ...args: string[]): void {
+/** Remove them; those that are not there are no error. */
+export function closeBmcNet(): void {
+  for (const namespace of [APPLIANCE_NAMESPACE, BMC_NAMESPACE])
+    if (existsSync(`/run/netns/${namespace}`)) ip('netns', 'delete', namespace);
+}
+
+function ip(...args: string[]): void {
   try {
-    execFileSync('ip', ['-n', namespace, 'route', ...args], { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
   } catch (error) {
     const complaint = (error as { stderr?: string }).stderr?.trim() || String(error);
-    throw new BenchError(`ip -n ${namespace} route ${args.join(' ')} failed: ${complaint}`);
+    throw new BenchError(`ip ${args.join(' ')} failed: ${complaint}`);
   }
 }

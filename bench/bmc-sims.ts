@@ -12,9 +12,9 @@ import { BMC_PASSWORD, BMC_USER, type BenchBmc, type BmcMix, bmcsOf } from './bm
 /** What the machines behind the BMCs say at the end. */
 export type SimsEnd = { on: number };
 
-const isOn = await Promise.all(bmcsOf(JSON.parse(process.argv[2] ?? '') as BmcMix).map(openBmc));
+const machines = await Promise.all(bmcsOf(JSON.parse(process.argv[2] ?? '') as BmcMix).map(openBmc));
 process.once('SIGTERM', () => {
-  const end: SimsEnd = { on: isOn.filter((isMachineOn) => isMachineOn()).length };
+  const end: SimsEnd = { on: machines.filter((isOn) => isOn()).length };
   console.log(JSON.stringify(end));
   process.exit(0);
 });

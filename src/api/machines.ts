@@ -55,6 +55,10 @@ const Reimage = Type.Object(
   },
   strict,
 );
+const Run = Type.Object(
+  { workflow: Type.String(), params: Type.Optional(Params), dryRun: Type.Optional(Type.Boolean()) },
+  strict,
+);
 const ByName = Type.Object({ name: Type.String() });
 
 export function addMachineRoutes(app: Api, options: ApiOptions): void {
@@ -226,6 +230,34 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
       { opensTicket: false, restart: true },
     );
     return reply.code(202).send({ job: showJob(job) });
+  });
+
+  // a workflow that installs nothing; those that do are asked for by reimage
+  app.post('/api/v1/machines/:name/run', { schema: { params: ByName, body: Run } }, (request, reply) => {
+    const machine = named(request.params.name);
+    const { workflow: name, params = {}, dryRun } = request.body;
+    const workflow = library().workflow(name);
+    if (!workflow) throw new AppError('bad-request', `there is no workflow ${name}`);
+    const tasks = workflow.stages.flatMap(({ task }) => (task === undefined ? [] : [task]));
+    const used = new Set(tasks.flatMap((task) => [...library().templates.paramsOf(task)]));
+    const useless = Object.keys(params).find((param) => !used.has(param));
+    if (useless !== undefined)
+      throw new AppError(
+        'bad-param',
+        `${name} does not use param ${useless}`,
+        `it has: ${[...used].join(', ') || 'none'}`,
+      );
+    checkMachineParams(params);
+    const plan = planJob(
+      { workflow, params: {}, expect: {} },
+      { machine, running: jobs.runningOf(machine.id), declarations: library().content.params, now: clock() },
+    );
+    if (dryRun) return reply.code(200).send({ dryRun: true, because: plan.because });
+    const job = runner.start(
+      { machineId: machine.id, workflow: name, params, plan: workflow.stages, createdBy: request.operator },
+      { opensTicket: false, restart: true },
+    );
+    return reply.code(202).send({ job: showJob(job), because: plan.because });
   });
 
   app.post('/api/v1/machines/:name/cancel', { schema: { params: ByName } }, (request) => {

@@ -112,6 +112,7 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
   app.post('/api/v1/machines/:name/boot-device', { schema: { params: ByName, body: BootDevice } }, async (request) => {
     const machine = named(request.params.name);
     const { device, persistent = false, firmware = machine.firmware ?? 'uefi', uri, wait } = request.body;
+    if (uri !== undefined) refuseLogin('uri', uri);
     if (uri !== undefined && device !== 'http')
       throw new AppError('bad-request', `uri is for the device http, not for ${device}`);
     const wish = { device, firmware, isPersistent: persistent, ...(uri !== undefined ? { httpUri: uri } : {}) };
@@ -131,6 +132,7 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
 
   app.post('/api/v1/machines/:name/media', { schema: { params: ByName, body: Media } }, (request) => {
     const { url, wait } = request.body;
+    if (url !== undefined) refuseLogin('url', url);
     const order: Order = { kind: 'media', ...(url !== undefined ? { url } : {}) };
     const { id } = named(request.params.name);
     return answer(supervisor.place({ machineId: id, order, askedBy: request.operator }), wait);
@@ -152,6 +154,18 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
   app.post('/api/v1/orders/:id/cancel', { schema: { params: ById } }, async (request) =>
     show(await supervisor.cancel(request.params.id, request.operator)),
   );
+}
+
+/** A URL stands in the order, its events and the lists of all who look: it may have no password in it. The answer has none either. */
+function refuseLogin(name: string, text: string): void {
+  const url = URL.parse(text);
+  if (!url) throw new AppError('bad-request', `the ${name} is not a URL`);
+  if (url.username !== '' || url.password !== '')
+    throw new AppError(
+      'bad-request',
+      `the ${name} has a user or a password in it, which everybody would see`,
+      'let the server give the file to the BMC without a login',
+    );
 }
 
 /** `on`, `off`, or `unknown` while nobody has read it. */

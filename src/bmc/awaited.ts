@@ -6,11 +6,12 @@ import type { Bmcs } from '../store/bmcs.ts';
 import type { Machines } from '../store/machines.ts';
 import type { AwaitedBoot, NewOrder, Orders } from '../store/orders.ts';
 import { otherWay } from './other-way.ts';
+import { usableLinks } from './retry.ts';
 
 export type AwaitedOptions = {
   machines: Pick<Machines, 'byId'>;
   bmcs: Pick<Bmcs, 'chain'>;
-  orders: Pick<Orders, 'await' | 'awaited' | 'dropAwaited'>;
+  orders: Pick<Orders, 'await' | 'awaited' | 'dropAwaited' | 'openOf'>;
   events: Pick<Events, 'emit' | 'listen'>;
   place: (order: NewOrder) => KeptOrder;
   clock: Clock;
@@ -35,7 +36,13 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
   function noteEvent({ machineId, kind }: Event): void {
     if (machineId === undefined || kind !== 'boot.started' || !waiting.has(machineId)) return;
     const one = orders.awaited().find((awaited) => awaited.machineId === machineId);
-    if (one && one.since !== NOT_YET) drop(machineId);
+    if (one && (one.since !== NOT_YET || isStarting(machineId))) drop(machineId);
+  }
+
+  /** Whether it was told to start: some are faster than the BMC, which tells the power up to a minute late (B3). */
+  function isStarting(machineId: number): boolean {
+    const stages = orders.openOf(machineId).map(({ progress }) => progress?.stage);
+    return stages.includes('turning-on') || stages.includes('resetting');
   }
 
   function drop(machineId: number): void {
@@ -46,7 +53,13 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
   function check(): void {
     if (waiting.size === 0) return;
     for (const one of orders.awaited())
-      if (one.since !== NOT_YET && clock() >= after(one.since, WITHIN_MS)) missed(one);
+      if (one.since !== NOT_YET && clock() >= after(one.since, WITHIN_MS))
+        try {
+          missed(one);
+        } catch (error) {
+          // a full disk: it stays as it is, and the others have their turn
+          console.error(`awaited boot of machine ${one.machineId}: ${error instanceof Error ? error.stack : error}`);
+        }
   }
 
   function missed(one: AwaitedBoot): void {
@@ -55,7 +68,7 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
     const machine = machines.byId(machineId);
     if (!machine) return;
     const none = `was started to boot ${wish.device} and asked for no address within ${WITHIN_MS / 60_000} minutes`;
-    const chain = bmcs.chain(machineId).filter((link) => link.refusal === undefined);
+    const chain = usableLinks(bmcs.chain(machineId));
     const way =
       attempt === 1 && !machine.locked && chain.length > 0
         ? otherWay({ wish, driver }, { firmware: machine.firmware, drivers: chain.map((link) => link.driver) })

@@ -76,11 +76,11 @@ export function createCaller({ lanes, links, bmcs, events, clock, steady }: Call
           try {
             const result = await work(driver);
             // of a BMC that was exchanged meanwhile nothing is kept
-            if (links.isOpen(present, driver))
+            if (links.opened(present) === driver)
               note(link.machineId, noteAnswer(healthOf(link.machineId), link.driver, steady() - started, clock()));
             return result;
           } catch (error) {
-            if (error instanceof BmcError && links.isOpen(present, driver)) noteError(present, error);
+            if (error instanceof BmcError && links.opened(present) === driver) noteError(present, error);
             throw error;
           }
         },

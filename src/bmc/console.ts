@@ -205,7 +205,7 @@ export function createConsoles(options: ConsolesOptions) {
       const ends = [...kept.values()].map(({ line }) => line.close('Firstlight stops.'));
       // a BMC that hangs does not keep the appliance from ending
       const over = new AbortController();
-      await Promise.race([Promise.all(ends), sleep(CLOSE_MS, over.signal).catch(() => undefined)]);
+      await Promise.race([Promise.all(ends), sleepFor(CLOSE_MS, over.signal).catch(() => undefined)]);
       over.abort();
     },
   };

@@ -50,13 +50,13 @@ export function createLinks({ open, password, learn }: LinkOptions) {
       ofMachine.set(link.position, driver);
       return driver;
     },
+    /** The driver of a link that was used since its chain was set. */
+    opened: (link: KeptLink): BmcDriver | undefined => drivers.get(link.machineId)?.get(link.position),
     forget,
     /** Those of machines that are gone. */
     forgetRemoved(isThere: (machineId: number) => boolean): void {
       for (const machineId of drivers.keys()) if (!isThere(machineId)) forget(machineId);
     },
-    /** Whether it is still the driver of that link. */
-    isOpen: (link: KeptLink, driver: BmcDriver): boolean => drivers.get(link.machineId)?.get(link.position) === driver,
     async close(): Promise<void> {
       const all = [...drivers.values()].flatMap((ofMachine) => [...ofMachine.values()]);
       drivers.clear();

@@ -104,6 +104,7 @@ async function performWith(
             if (because !== undefined) throw new Forbidden(because);
             progress = { ...progress, since: clock() };
             await around.save(progress, link.driver);
+            signal.throwIfAborted();
             return give(driver, step, link);
           },
           signal,
@@ -117,11 +118,7 @@ async function performWith(
       const { count, since } = failures[which] ?? { count: 0, since: clock() };
       failures[which] = { count: count + 1, since };
       const isSettling = order.kind === 'power' && progress.stage !== 'begin';
-      const verdict = judgeFailure(
-        error.kind,
-        { count: count + 1, sinceMs: clock() - since, isSettling },
-        hasNext,
-      );
+      const verdict = judgeFailure(error.kind, { count: count + 1, sinceMs: clock() - since, isSettling }, hasNext);
       if (verdict.kind !== 'retry') return { kind: 'next', why: error.text, progress };
       await around.sleep(verdict.inMs, signal);
     }

@@ -25,6 +25,7 @@ import { begun, resume } from './order.ts';
 import { lacks, perform } from './perform.ts';
 import { createPoller } from './poller.ts';
 import { POLL_PLAN, type PollPlan } from './polling.ts';
+import { usableLinks } from './retry.ts';
 import { createWitness, orAbort } from './witness.ts';
 
 export type SupervisorOptions = {
@@ -59,6 +60,7 @@ export const SUPERVISOR_SETTINGS: SupervisorSettings = {
   pollPlan: POLL_PLAN,
 };
 
+const REMOVAL = 'the removal of the machine';
 /** How long the appliance waits for running calls when it ends. */
 const CLOSE_MS = 2000;
 /** After what was done could not be kept. */
@@ -106,7 +108,7 @@ export function createSupervisor(options: SupervisorOptions) {
 
   const running = new Map<number, Running>();
   /** Those who wait for an order's end, by its id. */
-  const endings = new Map<number, ((order: KeptOrder) => void)[]>();
+  const endings = new Map<number, { order: KeptOrder; tells: ((order: KeptOrder) => void)[] }>();
   let stopped = false;
 
   bmcs.onChanged((machineId) => {
@@ -114,7 +116,19 @@ export function createSupervisor(options: SupervisorOptions) {
     caller.forget(machineId);
     poller.reload(machineId);
   });
-  machines.onRemoved(() => poller.reload());
+  machines.onRemoved(dropRemoved);
+
+  /** What is asked of a machine that is gone has no end of its own: its orders went with it. */
+  function dropRemoved(): void {
+    const isThere = (machineId: number): boolean => machines.byId(machineId) !== undefined;
+    poller.reload();
+    links.forgetRemoved(isThere);
+    caller.forgetRemoved(isThere);
+    for (const [machineId, one] of running) if (!isThere(machineId)) one.abort.abort(new Cancelled(REMOVAL));
+    for (const { order } of [...endings.values()])
+      if (!isThere(order.machineId) && running.get(order.machineId)?.order.id !== order.id)
+        afterwards(() => end(order, { state: 'cancelled', result: `cancelled by ${REMOVAL}` }, 0));
+  }
 
   function lockedWhy(machineId: number, order: Order): string | undefined {
     const machine = machines.byId(machineId);
@@ -198,7 +212,7 @@ export function createSupervisor(options: SupervisorOptions) {
         save: (progress, driver) => keep(() => orders.saveProgress(order.id, progress, driver)),
         refusal: () => lockedWhy(machineId, order.order),
         stagger,
-        watchBoot: (ms, cancel) => witness.watchBoot(machineId, ms, cancel),
+        watchBoot: (ms, cancel) => witness.watchBoot(machineId, isReset(order.order), ms, cancel),
         askPerson: (what, cancel) => witness.askPerson(machineId, what, cancel),
         clock,
         sleep,
@@ -244,7 +258,7 @@ export function createSupervisor(options: SupervisorOptions) {
       return kept;
     });
     await durable;
-    for (const tell of endings.get(order.id) ?? []) tell(ended);
+    for (const tell of endings.get(order.id)?.tells ?? []) tell(ended);
     endings.delete(order.id);
     return ended;
   }
@@ -257,8 +271,10 @@ export function createSupervisor(options: SupervisorOptions) {
     const machine = machines.byId(machineId);
     const state: PowerState = order.action === 'off' || order.action === 'soft' ? 'off' : 'on';
     if (caller.health(machineId).answeredAt !== undefined) caller.notePower(machineId, state);
-    // whatever it booted is over: what comes next is a new boot
-    if (machine && order.action !== 'on') machines.setBoot(machineId, machine.boot, 'none', clock());
+    // whatever it booted is over: what comes next is a new boot, unless that came before the BMC told of it
+    const startedAt = state === 'on' ? kept.progress?.since : undefined;
+    const isBack = startedAt !== undefined && (machines.bootStage(machineId).seenAt ?? 0) > startedAt;
+    if (machine && order.action !== 'on' && !isBack) machines.setBoot(machineId, machine.boot, 'none', clock());
   }
 
   /** The order as it is once it has ended. */
@@ -267,7 +283,7 @@ export function createSupervisor(options: SupervisorOptions) {
     if (!order) throw new AppError('no-such-order', `there is no power order ${id}`);
     if (order.endedAt !== undefined) return Promise.resolve(order);
     const { promise, resolve } = Promise.withResolvers<KeptOrder>();
-    endings.set(id, [...(endings.get(id) ?? []), resolve]);
+    endings.set(id, { order, tells: [...(endings.get(id)?.tells ?? []), resolve] });
     return promise;
   }
 
@@ -292,13 +308,13 @@ export function createSupervisor(options: SupervisorOptions) {
   ): Promise<{ value: T; link: KeptLink }> {
     const chain = chainOrThrow(machineId);
     const last = caller.health(machineId).driver;
-    const usable = chain.filter((link) => link.refusal === undefined);
+    const usable = usableLinks(chain);
     // the one that answered last comes first: the others may be waited for in vain each time
     const links = [...usable.filter((link) => link.driver === last), ...usable.filter((link) => link.driver !== last)];
     let problem: unknown = new BmcError(
       'refused',
       chain[0] as KeptLink,
-      `is not asked any more: ${chain[0]?.refusal?.text}`,
+      `is not asked any more: ${chain.find((link) => link.refusal)?.refusal?.text}`,
       'Set it again with: firstlight bmc set',
     );
     for (const link of links) {
@@ -344,7 +360,7 @@ export function createSupervisor(options: SupervisorOptions) {
     /** A job that ends takes its order back. */
     cancelOfEffect(effectId: number, because: string): void {
       const order = orders.byEffect(effectId);
-      if (order && order.endedAt === undefined) void cancel(order.id, because);
+      if (order && order.endedAt === undefined) afterwards(() => cancel(order.id, because));
     },
     whenEnded,
     ask,
@@ -359,7 +375,7 @@ export function createSupervisor(options: SupervisorOptions) {
       bmcs
         .chain(machineId)
         .filter((link) => link.refusal === undefined)
-        .flatMap((link) => links.driver(link).quirks?.() ?? []),
+        .flatMap((link) => links.opened(link)?.quirks?.() ?? []),
     /** Take up what was under way when the appliance ended, and begin to poll. */
     start(): void {
       for (const machineId of new Set(orders.open().map((order) => order.machineId))) advance(machineId);
@@ -380,6 +396,13 @@ export function createSupervisor(options: SupervisorOptions) {
       await Promise.race([links.close(), sleep(CLOSE_MS)]);
     },
   };
+}
+
+/** Once the transaction that this may be a part of is over: one of its own cannot begin in it. */
+function afterwards(work: () => Promise<unknown>): void {
+  Promise.resolve()
+    .then(work)
+    .catch((error: Error) => console.error(error.stack));
 }
 
 const isReset = (order: Order): boolean => order.kind === 'power' && order.action === 'reset';

@@ -1,8 +1,9 @@
 import type { Events } from '../events.ts';
 import type { Order } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
-import type { Event } from '../model/event.ts';
+import type { Event, EventKind } from '../model/event.ts';
 import type { Machines } from '../store/machines.ts';
+import type { Outcome } from '../store/orders.ts';
 import { type Sleep, sleepFor } from './lanes.ts';
 import { manualText } from './manual.ts';
 
@@ -22,22 +23,26 @@ export type ByHand = Extract<Order, { kind: 'power' | 'boot' }>;
 export type Witness = ReturnType<typeof createWitness>;
 
 export function createWitness({ machines, events, sleep = sleepFor }: WitnessOptions) {
-  const watchers = new Map<number, Set<() => void>>();
+  const watchers = new Map<number, Set<(kind: EventKind) => void>>();
   const asked = new Map<number, { text: string; confirm: (by: string) => void }>();
   const stopListening = events.listen(noteEvent);
 
   function noteEvent({ machineId, kind }: Event): void {
     if (machineId === undefined) return;
-    if (kind !== 'boot.started' && kind !== 'dhcp.offered' && kind !== 'dhcp.acked') return;
-    for (const saw of watchers.get(machineId) ?? []) saw();
+    for (const saw of watchers.get(machineId) ?? []) saw(kind);
   }
 
-  /** Resolves to true when the machine asks for an address, to false after so long. Fails with the signal's reason. */
-  async function watchBoot(machineId: number, ms: number, signal: AbortSignal): Promise<boolean> {
+  /**
+   * Resolves to true when the machine asks for an address, to false after so long. Fails with the signal's reason. `mayRun`: what it
+   * runs may renew its lease (RFC 2131 4.4.5), which is no start.
+   */
+  async function watchBoot(machineId: number, mayRun: boolean, ms: number, signal: AbortSignal): Promise<boolean> {
     const ofMachine = watchers.get(machineId) ?? new Set();
     watchers.set(machineId, ofMachine);
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const saw = (): void => resolve(true);
+    const saw = (kind: EventKind): void => {
+      if (kind === 'boot.started' || kind === 'dhcp.offered' || (kind === 'dhcp.acked' && !mayRun)) resolve(true);
+    };
     ofMachine.add(saw);
     const over = new AbortController();
     try {
@@ -55,8 +60,8 @@ export function createWitness({ machines, events, sleep = sleepFor }: WitnessOpt
   return {
     watchBoot,
 
-    /** Ask a person to do it. Resolves with what was seen or said; fails with the signal's reason. */
-    async askPerson(machineId: number, order: ByHand, signal: AbortSignal): Promise<string> {
+    /** Ask a person to do it. Resolves with what was seen or said, or `failed`; fails with the signal's reason. */
+    async askPerson(machineId: number, order: ByHand, signal: AbortSignal): Promise<Outcome> {
       const wanted = order.kind === 'power' ? order.action : order.wish;
       const text = manualText(wanted, machines.byId(machineId)?.name ?? 'the machine');
       const { promise: said, resolve } = Promise.withResolvers<string>();
@@ -66,14 +71,18 @@ export function createWitness({ machines, events, sleep = sleepFor }: WitnessOpt
       const isStart = order.kind === 'power' && order.action !== 'off' && order.action !== 'soft';
       const both = AbortSignal.any([signal, over.signal]);
       const seen = isStart
-        ? watchBoot(machineId, PERSON_MS, both).then(
+        ? watchBoot(machineId, order.action !== 'on', PERSON_MS, both).then(
             (booted) => booted && 'was started by hand: it asked for an address',
           )
         : sleep(PERSON_MS, both).then(() => false as const);
       // whoever comes second fails with `over`, and nobody waits for it
       seen.catch(() => undefined);
       try {
-        return (await orAbort(Promise.race([said, seen]), signal)) || 'nobody has done it within a day';
+        const result = await orAbort(Promise.race([said, seen]), signal);
+        const driver = 'manual';
+        return result === false
+          ? { state: 'failed', result: 'nobody has done it within a day', driver }
+          : { state: 'done', result, driver };
       } finally {
         asked.delete(machineId);
         over.abort();

@@ -1,7 +1,6 @@
 import { assetName, type Bootenv } from '../model/bootenv.ts';
 import type { OfferedBootenv } from '../model/view.ts';
-import type { Workflow } from '../model/workflow.ts';
-import { ACTIONS } from '../model/workflow.ts';
+import { ACTIONS, type Stage, type Workflow } from '../model/workflow.ts';
 import type { Asset, Assets } from '../store/assets.ts';
 import type { Content, ContentProblem } from '../store/content.ts';
 import { compileTemplates, TemplateError, type Templates } from './render.ts';
@@ -39,7 +38,7 @@ export function openLibrary(content: Content, assets: Assets): { library?: Libra
   for (const name of missing) problems.push({ file: `templates/${name}`, problem: 'is not there' });
   if (missing.length > 0) return { problems };
   for (const bootenv of content.bootenvs.values()) problems.push(...checkBootenv(bootenv, content, templates));
-  for (const workflow of content.workflows.values()) problems.push(...checkWorkflow(workflow, content));
+  for (const workflow of content.workflows.values()) problems.push(...checkWorkflow(workflow, content, templates));
 
   const library: Library = {
     content,
@@ -110,7 +109,7 @@ function checkArguments(bootenv: Bootenv, declared: ReadonlySet<string>, templat
   }
 }
 
-function checkWorkflow(workflow: Workflow, content: Content): ContentProblem[] {
+function checkWorkflow(workflow: Workflow, content: Content, templates: Templates): ContentProblem[] {
   const file = `workflows/${workflow.name}.yaml`;
   return workflow.stages.flatMap((stage, index): ContentProblem[] => {
     const unknown = (stage.do ?? []).filter((action) => !ACTIONS.includes(action));
@@ -118,7 +117,33 @@ function checkWorkflow(workflow: Workflow, content: Content): ContentProblem[] {
       ...(stage.bootenv !== '$bootenv' && !content.bootenvs.has(stage.bootenv)
         ? [{ file, field: `stages.${index}.bootenv`, problem: `there is no bootenv ${stage.bootenv}` }]
         : []),
+      ...checkStageTask(stage, content, templates).map(({ field, problem }) => ({
+        file,
+        field: `stages.${index}.${field}`,
+        problem,
+      })),
       ...unknown.map((action) => ({ file, field: `stages.${index}.do`, problem: `there is no action ${action}` })),
     ];
   });
+}
+
+/** A stage's task is run by the scout, and waited for. */
+function checkStageTask(stage: Stage, content: Content, templates: Templates): { field: string; problem: string }[] {
+  const { task } = stage;
+  if (task === undefined)
+    return stage.until === 'task-done' ? [{ field: 'until', problem: 'waits for a task, and there is none' }] : [];
+  if (!templates.has(task)) return [{ field: 'task', problem: `there is no templates/${task}` }];
+  const undeclared = [...templates.paramsOf(task)].filter((param) => !content.params[param]);
+  return [
+    ...(stage.until !== 'task-done'
+      ? [{ field: 'until', problem: `is ${stage.until}, and a task ends with task-done` }]
+      : []),
+    ...(content.bootenvs.get(stage.bootenv)?.kind !== 'scout'
+      ? [{ field: 'bootenv', problem: `is ${stage.bootenv}, and tasks are run by the scout` }]
+      : []),
+    ...undeclared.map((param) => ({
+      field: 'task',
+      problem: `uses ${param}, which is not declared in workflows/params.yaml`,
+    })),
+  ];
 }

@@ -203,6 +203,21 @@ program
   });
 
 program
+  .command('run <workflow> <machine...>')
+  .description('restart machines into a workflow that installs nothing, such as bmc-setup')
+  .option('--param <name=value>', 'a param of its tasks (again for each)', collect)
+  .option('--watch', 'follow one machine line by line to its end')
+  .action(async (workflow: string, names: string[], flags: { param?: string[]; watch?: boolean }) => {
+    if (flags.watch && names.length > 1) throw new CliError('--watch follows one machine');
+    const params = await readParams(flags.param ?? [], false);
+    await forEach(names, say, async (name) => {
+      const { job } = await client().send<{ job: ShownJob }>('POST', `${machinePath(name)}/run`, { workflow, params });
+      if (flags.watch) await watchJob(client(), name, job.id);
+      return `job ${job.id}: ${workflow} ${name}`;
+    });
+  });
+
+program
   .command('cancel <machine>')
   .description('end the job that is running on a machine')
   .action(async (name: string) => {

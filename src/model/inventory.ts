@@ -39,6 +39,7 @@ export const Inventory = Type.Object({
     }),
     { maxItems: 256 },
   ),
-  bmc: Type.Union([Type.Object({ address: text, mac: text }), Type.Null()]),
+  /** Of a BMC that is known only by the firmware's tables, the texts are empty. */
+  bmc: Type.Union([Type.Object({ address: text, mac: text, vendor: Type.Optional(text) }), Type.Null()]),
 });
 export type Inventory = Static<typeof Inventory>;

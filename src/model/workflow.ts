@@ -3,7 +3,7 @@ import type { MachineState } from './machine.ts';
 import type { Instant } from './time.ts';
 
 /** Things that a stage waits for. Each is an event that a machine causes. */
-export const MILESTONES = ['inventoried', 'installed', 'alive'] as const;
+export const MILESTONES = ['inventoried', 'installed', 'alive', 'task-done'] as const;
 export type Milestone = (typeof MILESTONES)[number];
 
 /** What a stage has the server do when it begins, in order; see workflow/actions.ts. */
@@ -17,6 +17,8 @@ export const Stage = Type.Object(
     /** What the machine boots while this stage lasts; `$bootenv` is the one the job was asked for. */
     bootenv: Type.String(),
     do: Type.Optional(Type.Array(Type.Unsafe<ActionName>(Type.Union(ACTIONS.map((name) => Type.Literal(name)))))),
+    /** A template that the scout runs as a shell script; `until: task-done` waits for its end. */
+    task: Type.Optional(Type.String({ pattern: '^tasks/[a-z0-9-]+\\.sh\\.hbs$' })),
     until: Type.Unsafe<Milestone>(Type.Union(MILESTONES.map((name) => Type.Literal(name)))),
     timeoutMinutes: Type.Integer({ minimum: 1 }),
   },

@@ -2,7 +2,7 @@ import type { BmcLink, DriverName, Learned, Refusal } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
 import type { Db } from './db.ts';
 import type { Machines } from './machines.ts';
-import type { Secrets } from './secrets.ts';
+import { newBmcPassword, type Secrets } from './secrets.ts';
 
 /** A link as a person enters it: with its password, unless it names a credential. */
 export type NewLink = Omit<BmcLink, 'user'> & { user?: string; password?: string };
@@ -75,6 +75,11 @@ export function openBmcs(db: Db, secrets: Secrets, machines: Pick<Machines, 'for
   );
   const sealLink = db.sql.prepare('UPDATE bmc_link SET password = ? WHERE machine_id = ? AND position = ?');
   const sealCredential = db.sql.prepare('UPDATE credential SET password = ? WHERE name = ?');
+
+  const loginOf = db.sql.prepare<[number], { password: Buffer }>('SELECT password FROM bmc_login WHERE machine_id = ?');
+  const putLogin = db.sql.prepare('INSERT OR REPLACE INTO bmc_login (machine_id, password) VALUES (?, ?)');
+  const dropLogin = db.sql.prepare('DELETE FROM bmc_login WHERE machine_id = ?');
+  const sealedLogins = db.sql.prepare<[], { machine_id: number; password: Buffer }>('SELECT * FROM bmc_login');
 
   const listeners: ((machineId: number) => void)[] = [];
   function tellChanged(machineId: number): void {
@@ -190,14 +195,35 @@ export function openBmcs(db: Db, secrets: Secrets, machines: Pick<Machines, 'for
       if (removeCredential.run(name).changes === 0) throw new AppError('not-found', `there is no credential ${name}`);
     },
 
-    /** Seal with the newest key what an earlier one sealed, then forget the earlier ones. Gives how many there were. */
+    /** The password that a task sets in this machine's BMC: made up at first, the same until it is there. */
+    passwordToSet(machineId: number): string {
+      const present = loginOf.get(machineId);
+      if (present) return secrets.open(present.password);
+      const password = newBmcPassword();
+      putLogin.run(machineId, secrets.seal(password));
+      return password;
+    },
+    /** The task says that it is there: the password, which is not set again. Undefined when none was made up. */
+    passwordWasSet(machineId: number): string | undefined {
+      const present = loginOf.get(machineId);
+      dropLogin.run(machineId);
+      return present && secrets.open(present.password);
+    },
+
+    /**
+     * Seal with the newest key what an earlier one sealed, then forget the earlier ones. Gives how many there were. What no key opens
+     * stays as it is: who uses it is told, and the others can be used.
+     */
     reseal(): number {
       const count = db.transact(() => {
-        const links = sealedLinks.all().filter((row) => secrets.isOld(row.password));
+        const isMeant = (row: { password: Buffer }) => secrets.isOld(row.password) && secrets.canOpen(row.password);
+        const links = sealedLinks.all().filter(isMeant);
         for (const row of links) sealLink.run(secrets.seal(secrets.open(row.password)), row.machine_id, row.position);
-        const shared = sealedCredentials.all().filter((row) => secrets.isOld(row.password));
+        const shared = sealedCredentials.all().filter(isMeant);
         for (const row of shared) sealCredential.run(secrets.seal(secrets.open(row.password)), row.name);
-        return links.length + shared.length;
+        const made = sealedLogins.all().filter(isMeant);
+        for (const row of made) putLogin.run(row.machine_id, secrets.seal(secrets.open(row.password)));
+        return links.length + shared.length + made.length;
       });
       secrets.forgetOld();
       return count;

@@ -1,6 +1,6 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, randomBytes, randomInt } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AppError } from '../model/errors.ts';
 
 /** Seals and opens the few values that must not be readable in the database file: BMC passwords. AES-256-GCM; a sealed value is iv, tag, text. */
@@ -8,7 +8,9 @@ export type Secrets = {
   seal(text: string): Buffer;
   /** Throws `bmc-failed` when no key of ours opens it. */
   open(sealed: Buffer): string;
-  /** Whether it was sealed with an earlier key. */
+  /** Whether a key of ours opens it. */
+  canOpen(sealed: Buffer): boolean;
+  /** Whether the newest key does not open it. */
   isOld(sealed: Buffer): boolean;
   /** A new key for what is sealed from now on; earlier ones still open. Throws where the key comes from the environment. */
   rotate(): void;
@@ -27,16 +29,13 @@ export function openSecrets(folder: string, environment?: string): Secrets {
   const isOurs = environment === undefined;
   const source = isOurs ? path : KEY_VARIABLE;
   const makeKey = (): Buffer => randomBytes(32);
-  if (isOurs && !existsSync(path)) writeFileSync(path, keysToText([makeKey()]), { mode: 0o600, flag: 'wx' });
+  if (isOurs && !existsSync(path)) writeKeys(path, [makeKey()]);
   let keys = readKeys(environment ?? readFileSync(path, 'utf8'), source);
 
-  /** The old file stands until the new one is on disk. */
-  function keep(): void {
-    const fd = openSync(`${path}.new`, 'w', 0o600);
-    writeFileSync(fd, keysToText(keys));
-    fsyncSync(fd);
-    closeSync(fd);
-    renameSync(`${path}.new`, path);
+  /** On disk first: nothing may be sealed with a key that is not kept. */
+  function keep(wanted: Buffer[]): void {
+    writeKeys(path, wanted);
+    keys = wanted;
   }
 
   return {
@@ -56,6 +55,7 @@ export function openSecrets(folder: string, environment?: string): Secrets {
         `the password of the BMC cannot be opened with ${source}: restore that ${isOurs ? 'file' : 'variable'} from your backup, or enter the password again`,
       );
     },
+    canOpen: (sealed) => keys.some((key) => openWith(key, sealed) !== undefined),
     isOld: (sealed) => openWith(keys[0] as Buffer, sealed) === undefined,
     rotate() {
       if (!isOurs)
@@ -64,13 +64,11 @@ export function openSecrets(folder: string, environment?: string): Secrets {
           `the key comes from ${KEY_VARIABLE}`,
           'put the new key before the old one there and restart; take the old one away after the next start',
         );
-      keys = [makeKey(), ...keys];
-      keep();
+      keep([makeKey(), ...keys]);
     },
     forgetOld() {
       if (!isOurs || keys.length === 1) return;
-      keys = keys.slice(0, 1);
-      keep();
+      keep(keys.slice(0, 1));
     },
   };
 }
@@ -94,6 +92,21 @@ function readKeys(text: string, source: string): Buffer[] {
   return keys;
 }
 
+/** The old file stands until the new one is on disk, and its name with it. */
+function writeKeys(path: string, keys: readonly Buffer[]): void {
+  const fd = openSync(`${path}.new`, 'w', 0o600);
+  try {
+    writeFileSync(fd, keysToText(keys));
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(`${path}.new`, path);
+  const folder = openSync(dirname(path), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+}
+
 const keysToText = (keys: readonly Buffer[]): string => keys.map((key) => `${key.toString('hex')}\n`).join('');
 
 /** A new token of 128 random bits as text that is safe in a URL. */
@@ -104,4 +117,18 @@ export function newToken(): string {
 /** What is kept of a token. */
 export function hashToken(token: string): string {
   return createHash('sha256').update(token).digest('hex');
+}
+
+/** Letters, digits and signs that neither a shell nor a form changes, without those that are taken for one another. */
+const KINDS = ['ABCDEFGHJKLMNPQRSTUVWXYZ', 'abcdefghijkmnpqrstuvwxyz', '23456789', '._+=-'];
+
+/** 16 characters, which every BMC keeps, some of each kind that their rules ask for. */
+export function newBmcPassword(): string {
+  const pick = (from: string): string => from[randomInt(from.length)] as string;
+  const characters = [...KINDS.map(pick), ...Array.from({ length: 16 - KINDS.length }, () => pick(KINDS.join('')))];
+  for (let at = characters.length - 1; at > 0; at--) {
+    const other = randomInt(at + 1);
+    [characters[at], characters[other]] = [characters[other] as string, characters[at] as string];
+  }
+  return characters.join('');
 }

@@ -98,7 +98,7 @@ function PowerCell({ row }: { row: Row }) {
       {orders[0] && <div class="ordered">{describeOrder(orders[0].order)}…</div>}
       {asked && (
         <NoteLink name={machine.name} why={asked}>
-          asked by hand
+          waits for a person
         </NoteLink>
       )}
       <TroubleNote row={row} />

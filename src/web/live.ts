@@ -1,8 +1,9 @@
 import { signal } from '@preact/signals';
 import { ApiProblem, ask, machinePath, openResponse } from './api.ts';
-import { peekRow, putEvent, putList, putMachine, status } from './rack.ts';
+import { allRows, changeRow, peekRow, putEvent, putList, putMachine, status } from './rack.ts';
 import { changesMachine } from './row.ts';
-import type { Event, ShownJob, ShownMachine, ShownStatus } from './shapes.ts';
+import { isUnexplained, rowWithBmc } from './row-bmc.ts';
+import type { Event, ShownBmc, ShownJob, ShownMachine, ShownStatus } from './shapes.ts';
 import { eventReader } from './stream.ts';
 import { tellTimeline } from './timeline.ts';
 
@@ -22,17 +23,22 @@ const GATHER_MS = 300;
 const ONE_BY_ONE = 8;
 /** Machines that were removed cause no event. */
 const LIST_AGAIN_MS = 60_000;
+/** One BMC that the list leaves unexplained is asked about so often, and the same one not more often than that. */
+const EXPLAIN_MS = 1000;
+const EXPLAIN_AGAIN_MS = 60_000;
 
 /** Follow the appliance until `stop` is called: stream first, then the list, so that nothing falls between. */
 export function followAppliance(): () => void {
   const stopping = new AbortController();
   let newest: number | undefined;
   const refresher = createRefresher();
+  const explaining = explainBmcs();
 
   void run();
   return () => {
     stopping.abort();
     refresher.stop();
+    clearInterval(explaining);
   };
 
   async function run(): Promise<void> {
@@ -127,6 +133,24 @@ function createRefresher() {
       clearInterval(again);
     },
   };
+}
+
+/** Looks at one BMC after the other that the list leaves unexplained; gives the timer. */
+function explainBmcs(): number {
+  const askedAt = new Map<number, number>();
+  return window.setInterval(async () => {
+    const at = Date.now();
+    if (link.peek().is !== 'live') return;
+    const row = allRows.peek().find((one) => {
+      const before = askedAt.get(one.peek().machine.id);
+      return (before === undefined || at - before > EXPLAIN_AGAIN_MS) && isUnexplained(one.peek(), at);
+    });
+    if (!row) return;
+    const { id, name } = row.peek().machine;
+    askedAt.set(id, at);
+    const bmc = await ask<ShownBmc>('GET', machinePath(name, '/bmc')).catch(() => undefined);
+    if (bmc) changeRow(id, (before) => rowWithBmc(before, bmc));
+  }, EXPLAIN_MS);
 }
 
 async function listNow(isAnew = false): Promise<void> {

@@ -77,6 +77,17 @@ export function isStale({ readAt }: ShownPower, now: number): boolean {
   return readAt !== undefined && now - readAt > STALE_MS;
 }
 
+/**
+ * Whether a list leaves it open what a machine's BMC does: no list tells that a BMC refuses, and why one does not answer. What is
+ * known to refuse counts, because no event tells that another password was given to the credential.
+ */
+export function isUnexplained(row: Row, now: number): boolean {
+  const { hasBmc, power } = row.machine;
+  const trouble = troubleOf(row);
+  if (!hasBmc) return false;
+  return trouble ? trouble.is === 'refuses' || trouble.why === '' : power.word === 'unknown' || isStale(power, now);
+}
+
 function withPower(row: Row, power: ShownPower): Row {
   return { ...row, machine: { ...row.machine, power } };
 }

@@ -8,6 +8,7 @@ import { bootUrl } from '../boot/paths.ts';
 import { type TemplateAsset, TemplateError } from '../boot/render.ts';
 import { paramSources } from '../boot/script.ts';
 import type { Events } from '../events.ts';
+import { DRIVER_PORTS } from '../model/bmc.ts';
 import { assetName, type Bootenv } from '../model/bootenv.ts';
 import { AppError } from '../model/errors.ts';
 import { Inventory } from '../model/inventory.ts';
@@ -16,15 +17,17 @@ import { resolveParams } from '../model/params.ts';
 import { after, type Clock } from '../model/time.ts';
 import type { Arrival } from '../model/view.ts';
 import { currentStage, type Job, TICKET_ATTEMPTS, type Ticket } from '../model/workflow.ts';
-import type { Jobs, Run } from '../store/jobs.ts';
+import type { Bmcs } from '../store/bmcs.ts';
+import type { Jobs, Run, Task } from '../store/jobs.ts';
 import type { Machines } from '../store/machines.ts';
 import { bootView } from '../store/views.ts';
-import type { Ipv4 } from '../wire/address.ts';
+import { type Ipv4, isIpv4 } from '../wire/address.ts';
 import type { Discovery } from './discovery.ts';
 import type { Runner } from './runner.ts';
 
 export type DoorOptions = {
   machines: Machines;
+  bmcs: Bmcs;
   jobs: Jobs;
   events: Events;
   runner: Runner;
@@ -35,6 +38,8 @@ export type DoorOptions = {
   clock: Clock;
 };
 
+/** The param that nobody gives: it is made up for each machine. */
+const BMC_PASSWORD = 'bmcPassword';
 const MAX_BODY_BYTES = 1 << 20;
 const MAX_LOG_LINES = 500;
 const MAX_LINE_CHARACTERS = 1000;
@@ -57,7 +62,7 @@ type Call = {
 
 /** `/run/TOKEN/...`: the door of scouts, installers and freshly installed systems. See docs/architecture.md. */
 export function createDoor(options: DoorOptions) {
-  const { machines, jobs, events, runner, discovery, clock } = options;
+  const { machines, bmcs, jobs, events, runner, discovery, clock } = options;
   const waiting = new Set<{ machineId: number; wake: () => void }>();
   events.listen((event) => {
     for (const one of waiting) if (one.machineId === event.machineId) one.wake();
@@ -85,6 +90,7 @@ export function createDoor(options: DoorOptions) {
     if (verb === 'inventory' && request.method === 'POST') return takeInventory(call);
     if (verb === 'log' && request.method === 'POST') return takeLog(call);
     if (verb === 'progress') return takeProgress(call);
+    if (verb === 'bmc' && request.method === 'POST') return takeBmc(call);
     if (verb === 'task' && argument) return endTask(call, Number(argument));
     if (verb === 'done') return takeDone(call);
     if (verb === 'failed') return takeFailed(call);
@@ -156,6 +162,8 @@ export function createDoor(options: DoorOptions) {
         return answer(response, 410, 'the machine has started again since: this scout is over');
       const work = findWork(present, fresh);
       if (work) return handOut(call, work.job, work.bootenv, work.ticket);
+      const stage = findStageTask(fresh);
+      if (stage) return handOutTask(call, stage.job, stage.template);
       const left = deadline - clock();
       if (left <= 0) {
         response.writeHead(204);
@@ -178,6 +186,42 @@ export function createDoor(options: DoorOptions) {
     return { ...open, bootenv };
   }
 
+  /** What the present stage wants the scout to run, where it was not run in this boot. */
+  function findStageTask(machine: Machine): { job: Job; template: string } | undefined {
+    const job = jobs.runningOf(machine.id);
+    const template = currentStage(job)?.task;
+    if (!job || template === undefined || machine.locked || jobs.hasEffectsTodo(job.id)) return undefined;
+    const started = jobs.taskOfBoot(job.id, machine.boot);
+    if (started && (started.state !== 'running' || started.name !== taskName(template))) return undefined;
+    return { job, template };
+  }
+
+  function handOutTask(call: Call, job: Job, template: string): void {
+    try {
+      const script = renderForMachine(call, template, job);
+      const task = events.settle(() => startTask(call, job, template));
+      sendText(call.response, script, { 'X-Task': String(task.id), 'X-Task-Name': task.name });
+    } catch (error) {
+      refuseRender(call, template, error);
+    }
+  }
+
+  /** The task of this boot, begun now, or before when its first answer was lost on the way. */
+  function startTask({ machine, run }: Call, job: Job, template: string): Task {
+    const present = jobs.taskOfBoot(job.id, machine.boot);
+    if (present) return present;
+    const name = taskName(template);
+    const created = jobs.startTask(job, name, machine.boot, clock());
+    events.emit({
+      kind: 'task.started',
+      text: `task ${name} begins`,
+      machineId: machine.id,
+      mac: run.mac,
+      data: { task: created.id, job: job.id },
+    });
+    return created;
+  }
+
   function handOut(call: Call, job: Job, bootenv: Bootenv, ticket: Ticket): void {
     const { machine, run, response } = call;
     const isNewStart = ticket.lastBoot !== machine.boot;
@@ -198,18 +242,7 @@ export function createDoor(options: DoorOptions) {
             machineId: machine.id,
             mac: run.mac,
           });
-        const present = jobs.taskOfBoot(job.id, machine.boot);
-        if (present) return present; // its first answer was lost on the way
-        const name = taskName(bootenv.task as string);
-        const created = jobs.startTask(job, name, machine.boot, clock());
-        events.emit({
-          kind: 'task.started',
-          text: `task ${name} begins`,
-          machineId: machine.id,
-          mac: run.mac,
-          data: { task: created.id, job: job.id },
-        });
-        return created;
+        return startTask(call, job, bootenv.task as string);
       });
       sendText(response, script, { 'X-Task': String(task.id), 'X-Task-Name': task.name });
     } catch (error) {
@@ -241,11 +274,15 @@ export function createDoor(options: DoorOptions) {
           sha256: asset.sha256,
         });
     }
+    const names = new Set([...(bootenv.params ?? []), ...library.templates.paramsOf(template)]);
+    const madeUp = names.has(BMC_PASSWORD)
+      ? [{ name: 'this appliance', values: { [BMC_PASSWORD]: bmcs.passwordToSet(machine.id) } }]
+      : [];
     const context = templateContext({
       ...options.files.contextOf(run.mac, arrival, { ...view, machine }),
       bootenv,
       tokens: { run: call.token, firstBoot },
-      params: resolveParams(bootenv.params ?? [], library.content.params, paramSources(view)),
+      params: resolveParams([...names], library.content.params, [...madeUp, ...paramSources(view)]),
     });
     return library.templates.render(template, context, assets);
   }
@@ -314,6 +351,12 @@ export function createDoor(options: DoorOptions) {
           : `task ${task.name} failed with exit ${exit}: ${message || 'no message'}`;
       events.emit({ kind, text, machineId: call.machine.id, mac: call.run.mac, data: { task: id, exit } });
       const job = jobs.byId(task.jobId);
+      const stage = currentStage(job);
+      if (stage?.task !== undefined && taskName(stage.task) === task.name)
+        return runner.happened(
+          call.machine.id,
+          exit === 0 ? { kind: 'milestone', milestone: 'task-done' } : { kind: 'failed', why: text },
+        );
       const stillInstalling = job?.state === 'running' && job.stage === 0 && currentStage(job)?.until === 'installed';
       if (exit !== 0 && job?.state === 'running' && stillInstalling)
         runner.happened(call.machine.id, { kind: 'failed', why: text });
@@ -324,6 +367,35 @@ export function createDoor(options: DoorOptions) {
         });
     });
     answer(call.response, 200, 'ok');
+  }
+
+  /**
+   * The task bmc-setup says where the BMC is, whose user it has made with the password that it was given. Only that password is
+   * sent there.
+   */
+  function takeBmc(call: Call): void {
+    const { run, machine, response } = call;
+    const job = jobs.runningOf(machine.id);
+    const task = job && jobs.taskOfBoot(job.id, machine.boot);
+    if (run.purpose !== 'scout' || task?.state !== 'running')
+      return answer(response, 410, 'no task of this machine is running');
+    const form = new URLSearchParams(call.body);
+    const address = form.get('address') ?? '';
+    const user = form.get('user') ?? '';
+    if (!isIpv4(address)) return answer(response, 422, `address=${printable(address)} is not an IPv4 address`);
+    if (!/^[A-Za-z0-9_-]{1,16}$/.test(user))
+      return answer(response, 422, `user=${printable(user)} is not a BMC's user`);
+    events.settle(() => {
+      const password = bmcs.passwordWasSet(machine.id);
+      if (password === undefined) return; // said before, and its answer was lost
+      bmcs.put(machine.id, [{ driver: 'ipmi', address, port: DRIVER_PORTS.ipmi, user, password, settings: {} }]);
+      events.emit({
+        kind: 'bmc.changed',
+        text: `its BMC at ${address} has the user ${user} for Firstlight now, made by the task ${task.name}`,
+        machineId: machine.id,
+      });
+    });
+    answer(response, 200, 'thank you');
   }
 
   /** The installer's one report. It closes the ticket, so it counts only while that is open. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { changesMachine, rowAfter, rowOf } from '../../src/web/row.ts';
-import { isStale, rowWithBmc, rowWithOrder, rowWithPower, troubleOf } from '../../src/web/row-bmc.ts';
+import { isStale, isUnexplained, rowWithBmc, rowWithOrder, rowWithPower, troubleOf } from '../../src/web/row-bmc.ts';
 import type { Event, Row, ShownBmc } from '../../src/web/shapes.ts';
 import { machineRow, order } from './rows.ts';
 
@@ -111,4 +111,21 @@ test('a reading is stale after ten minutes', () => {
   assert.equal(isStale({ word: 'on', readAt: 1000 }, 601_000), false);
   assert.equal(isStale({ word: 'on', readAt: 1000 }, 601_001), true);
   assert.equal(isStale({ word: 'unknown' }, 601_001), false);
+});
+
+test('a list explains a power that was read lately and a silence whose reason is known, and nothing else', () => {
+  const now = 700_000;
+  const read = machineRow({ power: { word: 'on', readAt: now - 1000 } });
+  const refusing = rowAfter(read, event('bmc.refuses', undefined, now));
+  const silent = rowAfter(read, event('bmc.unreachable'));
+  const cases: [what: string, row: Row, isUnexplained: boolean][] = [
+    ['read lately', read, false],
+    ['read long ago', machineRow({ power: { word: 'on', readAt: 1000 } }), true],
+    ['never read', machineRow({}), true],
+    ['without a BMC', machineRow({ hasBmc: false }), false],
+    ['refusing', refusing, true],
+    ['silent', silent, false],
+    ['silent, nobody knows why', { ...silent, bmcProblem: undefined }, true],
+  ];
+  for (const [what, row, expected] of cases) assert.equal(isUnexplained(row, now), expected, what);
 });

@@ -29,6 +29,12 @@ INSERT INTO bmc_link (machine_id, position, driver, address, port, user, passwor
     FROM bmc;
 DROP TABLE bmc;
 
+-- A login that a task makes in a machine's BMC. It is used once the task has said that it is there.
+CREATE TABLE bmc_login (
+  machine_id  INTEGER PRIMARY KEY REFERENCES machine (id) ON DELETE CASCADE,
+  password    BLOB NOT NULL                       -- sealed
+) STRICT;
+
 -- What somebody wants of a BMC. Kept before it is carried out, so that a restart knows what was under way.
 CREATE TABLE power_order (
   id          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,118 @@
+/**
+ * The measured process: `node bench/bmc-side.ts TASK FOLDER`, a BmcTask as JSON, inside the appliance's namespace, while the
+ * simulated BMCs run elsewhere. Its last line is a SideResult as JSON.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PollPlan } from '../src/bmc/polling.ts';
+import { type Call, openAppliance } from './bmc-appliance.ts';
+import { type Meter, startMeter } from './bmc-meter.ts';
+import { type BmcTask, bmcsOf } from './bmc-plan.ts';
+import { BenchError } from './error.ts';
+import { type Spread, spreadOf } from './spread.ts';
+
+/** Polls that ended while it was measured; their times are those of the ones that did not fail. */
+export type PollsResult = { done: number; failed: number; times: Spread; meter: Meter };
+
+/** Orders of the machines whose BMC answers: seconds from when they were placed to the first and the last that was verified. */
+export type OrdersResult = {
+  done: number;
+  failed: number;
+  firstSeconds: number;
+  lastSeconds: number;
+  /** Of each of these machines, on average. */
+  looks: number;
+  commands: number;
+  meter: Meter;
+};
+
+export type SideResult = { polls: PollsResult } | { orders: OrdersResult };
+
+/** How long the others may take: the queue of a BMC gives up sooner. */
+const PATIENCE_MS = 180_000;
+/** What a BMC that hangs is waited for at the end. */
+const CLOSE_MS = 1000;
+
+const [given, folder] = process.argv.slice(2);
+if (given === undefined || folder === undefined) throw new BenchError('bmc-side.ts wants a task and a folder');
+const result = await performTask(JSON.parse(given) as BmcTask, folder);
+console.log(JSON.stringify(result));
+process.exit(0); // calls to BMCs that hang may still be waiting
+
+function performTask(task: BmcTask, place: string): Promise<SideResult> {
+  return task.kind === 'polls' ? measurePolls(task, place) : measureOrders(task, place);
+}
+
+async function measurePolls(task: BmcTask & { kind: 'polls' }, place: string): Promise<SideResult> {
+  let calls: Call[] = [];
+  const settings = { pollPlan: planOf(task.everyMs) };
+  const appliance = openAppliance(place, bmcsOf(task), settings, (call) => void calls.push(call));
+  appliance.supervisor.start();
+  await sleep(task.warmUpMs);
+  calls = [];
+  const stop = startMeter();
+  await sleep(task.measureMs);
+  const meter = stop();
+  const measured = calls;
+  await appliance.close(CLOSE_MS);
+  const answered = measured.filter((call) => !call.failed).map((call) => call.ms);
+  const failed = measured.length - answered.length;
+  return { polls: { done: measured.length, failed, times: spreadOf(answered, 0), meter } };
+}
+
+/** As usual, at another pace: half of it while something is doubted, five times as slow where nothing answers. */
+function planOf(everyMs: number): PollPlan {
+  return { fastMs: everyMs / 2, fastForMs: 0, idleMs: everyMs, silentMs: everyMs * 5 };
+}
+
+async function measureOrders(task: BmcTask & { kind: 'orders' }, place: string): Promise<SideResult> {
+  const bmcs = bmcsOf(task);
+  const calls: Call[] = [];
+  const settings = {
+    polls: task.isKnown,
+    // fast, until it is known who hangs; then nobody is looked at again while orders run
+    pollPlan: { fastMs: 500, fastForMs: 0, idleMs: PATIENCE_MS * 2, silentMs: PATIENCE_MS * 2 },
+    stagger: { batch: bmcs.length, pauseMs: 0 },
+  };
+  const appliance = openAppliance(place, bmcs, settings, (call) => void calls.push(call));
+  const { supervisor, events, ids } = appliance;
+  const answering = new Set(ids.filter((_, index) => !bmcs[index]?.hangs));
+  supervisor.start();
+  if (task.isKnown) {
+    const hanging = ids.filter((id) => !answering.has(id));
+    await until('it is known which BMCs hang', () => hanging.every((id) => supervisor.health(id).silences > 0));
+  }
+  const endedAt = { 'power.command': [] as number[], 'power.failed': [] as number[] };
+  events.listen(({ kind, machineId }) => {
+    if (kind !== 'power.command' && kind !== 'power.failed') return;
+    if (machineId !== undefined && answering.has(machineId)) endedAt[kind].push(performance.now());
+  });
+  calls.length = 0;
+  const stop = startMeter();
+  const placedAt = performance.now();
+  const order = { kind: 'power', action: 'on' } as const;
+  for (const machineId of ids) supervisor.place({ machineId, order, askedBy: 'bench' });
+  const { 'power.command': done, 'power.failed': failed } = endedAt;
+  await until(`${answering.size} machines are on`, () => done.length + failed.length === answering.size);
+  const meter = stop();
+  await appliance.close(CLOSE_MS);
+  const perMachine = (verb: Call['verb']): number =>
+    calls.filter((call) => call.verb === verb && answering.has(call.machineId)).length / answering.size;
+  return {
+    orders: {
+      done: done.length,
+      failed: failed.length,
+      firstSeconds: (Math.min(...done) - placedAt) / 1000,
+      lastSeconds: (Math.max(...done) - placedAt) / 1000,
+      looks: perMachine('powerState'),
+      commands: perMachine('setPower'),
+      meter,
+    },
+  };
+}
+
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  for (const end = performance.now() + PATIENCE_MS; !isSo(); ) {
+    if (performance.now() > end) throw new BenchError(`after ${PATIENCE_MS / 1000} s it is not so that ${what}`);
+    await sleep(50);
+  }
+}
