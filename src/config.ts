@@ -28,6 +28,7 @@ export type ServeFlags = {
   user?: string;
   credentials?: string;
   proxy?: boolean;
+  execFolder?: string;
   powerBatch?: string;
   powerPause?: string;
 };
@@ -53,6 +54,8 @@ export type Config = {
   dns?: Ipv4[];
   domain?: string;
   leaseSeconds?: number;
+  /** Where the programs lie that may be run to power machines. */
+  execFolder: string;
   /** How many machines are switched on at once, and the pause between two such batches. */
   stagger?: { batch: number; pauseMs: number };
   mirrorUpstream?: string;
@@ -140,6 +143,7 @@ export function readConfig(flags: ServeFlags): Config {
     unknownBoots: unknown as 'scout' | 'local',
     ...(flags.gateway !== undefined ? { gateway: flags.gateway as Ipv4 } : {}),
     proxy: flags.proxy ?? false,
+    execFolder: resolve(flags.execFolder ?? '/etc/firstlight/exec'),
     ...(stagger ? { stagger } : {}),
     ...(flags.dns !== undefined ? { dns: flags.dns as Ipv4[] } : {}),
     ...(flags.domain !== undefined ? { domain: flags.domain } : {}),

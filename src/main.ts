@@ -111,7 +111,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
     arrivals,
     loadersFolder: config.loaders,
     hasSecurityMirror: securityArchive !== undefined,
-    power: { settings: config.stagger ? { stagger: config.stagger } : {} },
+    power: { settings: { execFolder: config.execFolder, ...(config.stagger ? { stagger: config.stagger } : {}) } },
   });
   const { network, leases, bmcs, jobs, events, supervisor, runner, files, door, dhcp } = parts;
   const resealed = bmcs.reseal();

@@ -1,8 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { type Static, Type } from 'typebox';
 import { judgeBootOrder } from '../bmc/boot-order.ts';
-import { type BmcDriver, BmcError } from '../bmc/driver.ts';
-import { openBmc } from '../bmc/index.ts';
+import { type BmcDriver, BmcError, type BmcTarget } from '../bmc/driver.ts';
 import { scanBmcs } from '../bmc/scan.ts';
 import { parseScanRange } from '../bmc/scan-range.ts';
 import { BOOT_DEVICES, DRIVER_NAMES, DRIVER_PORTS, type DriverName } from '../model/bmc.ts';
@@ -71,7 +70,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
 
   app.put('/api/v1/machines/:name/bmc', { schema: { params: ByName, body: BmcChain } }, async (request) => {
     const machine = named(request.params.name);
-    const chain = await readChain(request.body);
+    const chain = await readChain(request.body, supervisor.check);
     events.settle(() => {
       bmcs.put(machine.id, chain);
       events.emit({
@@ -220,7 +219,10 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
 }
 
 /** Links as they are kept. Throws `bad-request` for settings that their driver does not understand. */
-export async function readChain(body: Static<typeof BmcChain>): Promise<NewLink[]> {
+export async function readChain(
+  body: Static<typeof BmcChain>,
+  check: (target: BmcTarget) => Promise<void>,
+): Promise<NewLink[]> {
   const links = 'chain' in body ? body.chain : [body];
   const chain: NewLink[] = [];
   for (const link of links) {
@@ -240,8 +242,7 @@ export async function readChain(body: Static<typeof BmcChain>): Promise<NewLink[
       ...(password !== undefined ? { password } : {}),
     };
     try {
-      // it sends nothing; what it does not understand it says at once
-      await openBmc({ ...read, user: user ?? '', password: password ?? '' }).close();
+      await check({ ...read, user: user ?? '', password: password ?? '' });
     } catch (error) {
       if (!(error instanceof BmcError)) throw error;
       throw new AppError('bad-request', error.text);

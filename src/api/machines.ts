@@ -84,7 +84,7 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
       throw new AppError('bad-request', `${JSON.stringify(body.name)} is not a host name`);
     if (body.params) checkMachineParams(body.params);
     const macs = body.macs.map(parseMac);
-    const chain = body.bmc && (await readChain(body.bmc));
+    const chain = body.bmc && (await readChain(body.bmc, supervisor.check));
     const machine = events.settle(() => {
       const created = machines.create({ macs, name: body.name, state: body.accepted ? 'ready' : 'new' }, clock());
       if (chain) bmcs.put(created.id, chain);

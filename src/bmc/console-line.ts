@@ -52,6 +52,7 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
   let opened: BmcConsole | undefined;
   /** The console once it is open; undefined when it could not be opened, see `problem`. */
   let attempt: Promise<BmcConsole | undefined> = Promise.resolve(undefined);
+  let tellAttempt: ((console: BmcConsole | undefined) => void) | undefined;
   let problem = 'nobody watches it';
   let shutOpened = (): void => undefined;
   let pausing: AbortController | undefined;
@@ -83,7 +84,19 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
     );
   }
 
+  function beginAttempt(): void {
+    if (tellAttempt) return;
+    const { promise, resolve } = Promise.withResolvers<BmcConsole | undefined>();
+    attempt = promise;
+    tellAttempt = resolve;
+  }
+  function endAttempt(console: BmcConsole | undefined): void {
+    tellAttempt?.(console);
+    tellAttempt = undefined;
+  }
+
   async function run(): Promise<void> {
+    beginAttempt();
     recent = createRecent(RECENT_BYTES);
     recent.add(await readBefore(RECENT_BYTES));
     let failures = 0;
@@ -97,25 +110,25 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
       await pause(why, failures);
     }
     problem = 'nobody watches it';
+    endAttempt(undefined);
     recent = createRecent(0);
     await log.close();
   }
 
   /** From the opening to the end. `isOurs`: nobody wanted it for a moment, and it was closed. */
   async function readOnce(failures: number): Promise<{ why: string; isOurs: boolean }> {
-    const { promise, resolve: tellAttempt } = Promise.withResolvers<BmcConsole | undefined>();
-    attempt = promise;
+    beginAttempt();
     let console: BmcConsole;
     try {
       console = await open(watchers.size > 0);
     } catch (error) {
       problem = describeFailure(error);
-      tellAttempt(undefined);
+      endAttempt(undefined);
       failWatchers(error);
       return { why: problem, isOurs: false };
     }
     opened = console;
-    tellAttempt(console);
+    endAttempt(console);
     for (const watcher of watchers) makeReady(watcher);
     if (failures > 0) sayToAll('The console is open again.');
     if (failures >= FAILURES_TO_TELL && isKept()) onKept('the console is read again');

@@ -8,7 +8,8 @@ import { openWebhook } from './webhook.ts';
 import { openWol } from './wol.ts';
 
 /** What a driver is told beside its target, and whom it tells what it found out. Each takes what it knows. */
-export type DriverOptions = Pick<IpmiOptions, 'cipherSuite' | 'onCipherSuite'> & Pick<RedfishOptions, 'onFingerprint'>;
+export type DriverOptions = Pick<IpmiOptions, 'cipherSuite' | 'onCipherSuite'> &
+  Pick<RedfishOptions, 'onFingerprint'> & { execFolder?: string };
 
 /** Every way to speak to a BMC. A new one is one file and one line here. */
 const DRIVERS: Readonly<Record<DriverName, (target: BmcTarget, options?: DriverOptions) => BmcDriver>> = {
@@ -17,7 +18,7 @@ const DRIVERS: Readonly<Record<DriverName, (target: BmcTarget, options?: DriverO
   ipmitool: openIpmitool,
   wol: openWol,
   webhook: (target) => openWebhook(target),
-  exec: (target) => openExec(target),
+  exec: (target, { execFolder: folder } = {}) => openExec(target, folder === undefined ? {} : { folder }),
   manual: openManual,
 };
 

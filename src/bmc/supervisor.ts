@@ -47,6 +47,8 @@ export type SupervisorSettings = {
   spacingMs: number;
   caps: Readonly<Record<Pool, number>>;
   stagger: Stagger;
+  /** Where the programs of the driver exec lie; see ExecOptions. */
+  execFolder?: string;
   /** Whether power is read by itself. */
   polls: boolean;
   pollPlan: PollPlan;
@@ -90,7 +92,9 @@ export function createSupervisor(options: SupervisorOptions) {
   const { open = openBmc, sleep = sleepFor, chance = Math.random } = options;
   const settings = { ...SUPERVISOR_SETTINGS, ...options.settings };
   const lanes = createLanes({ spacingMs: settings.spacingMs, caps: settings.caps, steady, sleep });
-  const links = createLinks({ open, password: bmcs.password, learn: bmcs.learn });
+  const openDriver = (target: BmcTarget, more: DriverOptions): BmcDriver =>
+    open(target, { ...more, ...(settings.execFolder !== undefined ? { execFolder: settings.execFolder } : {}) });
+  const links = createLinks({ open: openDriver, password: bmcs.password, learn: bmcs.learn });
   const caller: Caller = createCaller({ lanes, links, bmcs, events, clock, steady });
   const stagger = createStagger(settings.stagger, steady);
   const witness = createWitness({ machines, events, sleep });
@@ -346,7 +350,7 @@ export function createSupervisor(options: SupervisorOptions) {
   /** Tries logins at an address that may be a BMC's, in its lane. */
   function find(address: string, logins: readonly Login[]): Promise<Found> {
     return findBmc(address, logins, {
-      open: (target) => open(target, {}),
+      open: (target) => openDriver(target, {}),
       call: (lane, work) => lanes.run(lane, 'order', work),
     });
   }
@@ -367,6 +371,8 @@ export function createSupervisor(options: SupervisorOptions) {
     readPower,
     health: caller.health,
     find,
+    /** Throws BmcError for settings that a driver does not understand. It sends nothing. */
+    check: (target: BmcTarget): Promise<void> => openDriver(target, {}).close(),
     askedOf: witness.askedOf,
     confirm: witness.confirm,
     /** Nobody waits for the machine's boot any more. */

@@ -2,10 +2,10 @@ import { type IncomingMessage, request as startRequest } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls';
 import { type BmcDriver, BmcError, type BmcErrorKind, type BmcTarget } from './driver.ts';
-import { blot, createVerbDriver, VERBS, type Verb, type VerbOrder } from './exec.ts';
 import { describeSocketError } from './link.ts';
 import { cleanText } from './redfish/json.ts';
 import { normalizeFingerprint } from './redfish/settings.ts';
+import { blot, createVerbDriver, VERBS, type Verb, type VerbOrder } from './verbs.ts';
 
 export type WebhookOptions = {
   /** For the connection, 10 s by default, and then for the answer, 30 s by default. */

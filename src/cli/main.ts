@@ -349,6 +349,7 @@ program
   .option('--user <name>', 'the unprivileged user to run as (firstlight)')
   .option('--credentials <file>', 'where the first start leaves URL and token for the CLI')
   .option('--relay <address>', 'a relay agent that may pass requests on (again for each)', collect)
+  .option('--exec-folder <folder>', 'where the programs of the BMC driver exec lie (/etc/firstlight/exec)')
   .option('--power-batch <machines>', 'how many machines are switched on at once (10)')
   .option('--power-pause <seconds>', 'the pause between two such batches (5)')
   .option('--proxy', 'answer beside a DHCP server that is not ours: boot data only, no addresses')

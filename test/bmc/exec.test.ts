@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkExecSettings, type ExecOptions, openExec, readPowerText } from '../../src/bmc/exec.ts';
+import { checkExecSettings, type ExecOptions, openExec } from '../../src/bmc/exec.ts';
+import { readPowerText } from '../../src/bmc/verbs.ts';
 
 const PASSWORD = 's3cr$t `\'"';
 
@@ -214,4 +215,16 @@ test('reads a power state from plain text and JSON, and from nothing else', () =
     '{"__proto__":{"power":"on"}}',
   ])
     assert.equal(readPowerText(text), undefined, text);
+});
+
+test('runs only what lies in the folder, where there is one', async (t) => {
+  const { path, open } = makeProgram(t, 'echo on');
+  assert.equal(await open({ folder: join(path, '..') }).powerState(), 'on');
+  for (const folder of ['/etc/firstlight/exec', `${path}-folder`, join(path, '../pd')])
+    assert.throws(() => open({ folder }), {
+      kind: 'unsupported',
+      message: /pdu does not lie in .* \(serve --exec-folder\)/,
+    });
+  const sneaky = { on: JSON.stringify([`${join(path, '../x')}/../../../bin/sh`]) };
+  assert.throws(() => openExec(target(sneaky), { folder: join(path, '..') }), /does not lie in/);
 });
