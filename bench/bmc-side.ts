@@ -67,20 +67,14 @@ function planOf(everyMs: number): PollPlan {
 async function measureOrders(task: BmcTask & { kind: 'orders' }, place: string): Promise<SideResult> {
   const bmcs = bmcsOf(task);
   const calls: Call[] = [];
-  const settings = {
-    polls: task.isKnown,
-    // fast, until it is known who hangs; then nobody is looked at again while orders run
-    pollPlan: { fastMs: 500, fastForMs: 0, idleMs: PATIENCE_MS * 2, silentMs: PATIENCE_MS * 2 },
-    stagger: { batch: bmcs.length, pauseMs: 0 },
-  };
+  // nothing but the orders is measured, and all machines of the room may start at once
+  const settings = { polls: false, stagger: { batch: bmcs.length, pauseMs: 0 } };
   const appliance = openAppliance(place, bmcs, settings, (call) => void calls.push(call));
   const { supervisor, events, ids } = appliance;
   const answering = new Set(ids.filter((_, index) => !bmcs[index]?.hangs));
+  const isHanging = (id: number): boolean => !answering.has(id);
   supervisor.start();
-  if (task.isKnown) {
-    const hanging = ids.filter((id) => !answering.has(id));
-    await until('it is known which BMCs hang', () => hanging.every((id) => supervisor.health(id).silences > 0));
-  }
+  if (task.isKnown) await Promise.allSettled(ids.filter(isHanging).map((id) => supervisor.readPower(id)));
   const endedAt = { 'power.command': [] as number[], 'power.failed': [] as number[] };
   events.listen(({ kind, machineId }) => {
     if (kind !== 'power.command' && kind !== 'power.failed') return;

@@ -76,7 +76,7 @@ async function watchConsole(
     type: (act) => 'bytes' in act && send(act.bytes),
     break: () => send('break'),
     help: () => say(HELP.join('\r\n ')),
-    leave: () => void Promise.race([sent(), wait(LEAVE_MS)]).then(() => leaving.abort()),
+    leave: () => void Promise.race([sent(), wait(LEAVE_MS, undefined, { ref: false })]).then(() => leaving.abort()),
   };
   let keys: Keys = { isAtStart: true, isEscape: false };
   terminal.onInput((typed) => {

@@ -250,7 +250,8 @@ function printer() {
 
 test('a watcher that does not read is sent away with a sentence, and the others see it all', () => {
   const { driver, print } = printer();
-  const supervisorOf = (harness: Harness) => createSupervisor({ ...harness, steady: () => 0, open: () => driver });
+  const supervisorOf = ({ machines, bmcs, orders, events, clock }: Harness) =>
+    createSupervisor({ machines, bmcs, orders, events, clock, steady: () => 0, open: () => driver });
   return withConsole(async ({ watch, harness }) => {
     const reader = await watch();
     const sleeper = await watch();

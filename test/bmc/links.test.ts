@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openBmc } from '../../src/bmc/index.ts';
+import { openIpmi } from '../../src/bmc/ipmi.ts';
+import { createLinks } from '../../src/bmc/links.ts';
+import { openRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
+import { withHarness } from '../harness.ts';
+import { startWireBmc } from './wire-bmc.ts';
+
+test('the driver of a link is kept, with what it found out, until the chain is set again', async () => {
+  const bmc = await startWireBmc({ suites: [3] });
+  try {
+    await withHarness({}, async ({ bmcs, addMachine, setBmc }) => {
+      const { id } = addMachine('vm-01');
+      setBmc(id, { port: bmc.port });
+      const links = createLinks({ open: openIpmi, password: bmcs.password, learn: bmcs.learn });
+      bmcs.onChanged(links.forget);
+      const [link] = bmcs.chain(id);
+      assert.ok(link);
+      assert.equal(links.opened(link), undefined);
+      const driver = links.driver(link);
+      assert.equal(await driver.powerState(), 'off');
+      assert.equal(links.driver(link), driver);
+      assert.deepEqual(bmcs.chain(id)[0]?.learned, { cipherSuite: 3 });
+      setBmc(id, { port: bmc.port });
+      assert.equal(links.opened(link), undefined);
+      assert.notEqual(links.driver(link), driver);
+      await assert.rejects(driver.powerState(), /no longer in use/);
+      await links.close();
+    });
+  } finally {
+    await bmc.stop();
+  }
+});
+
+test('what a call finds out that outlives its link is not put down to the BMC in its place', async () => {
+  const sim = await openRedfishSim();
+  try {
+    await withHarness({}, async ({ bmcs, addMachine, setBmc }) => {
+      const { id } = addMachine('vm-01');
+      setBmc(id, { driver: 'redfish', port: sim.port });
+      const links = createLinks({ open: openBmc, password: bmcs.password, learn: bmcs.learn });
+      bmcs.onChanged(links.forget);
+      const [link] = bmcs.chain(id);
+      assert.ok(link);
+      const running = links.driver(link).powerState();
+      setBmc(id, { driver: 'redfish', address: '127.0.0.2', port: sim.port });
+      await running.catch(() => undefined);
+      assert.deepEqual(bmcs.chain(id)[0]?.learned, {});
+      await links.close();
+    });
+  } finally {
+    await sim.stop();
+  }
+});
+
+test('drivers of machines that are gone are closed', async () => {
+  await withHarness({}, async ({ bmcs, addMachine, setBmc }) => {
+    const { id } = addMachine('vm-01');
+    setBmc(id);
+    const links = createLinks({ open: openIpmi, password: bmcs.password, learn: bmcs.learn });
+    const [link] = bmcs.chain(id);
+    assert.ok(link);
+    const driver = links.driver(link);
+    links.forgetRemoved(() => true);
+    assert.equal(links.opened(link), driver);
+    links.forgetRemoved(() => false);
+    assert.equal(links.opened(link), undefined);
+    await assert.rejects(driver.powerState(), /no longer in use/);
+  });
+});
