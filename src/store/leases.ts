@@ -1,6 +1,7 @@
 import type { ClientKey, Lease, LeaseState, Subnet } from '../model/network.ts';
 import type { Instant } from '../model/time.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
+import { bySubnet } from './by-subnet.ts';
 import type { Db } from './db.ts';
 
 type LeaseRow = {
@@ -39,14 +40,12 @@ export function openLeases(db: Db) {
       is_guest = excluded.is_guest, giaddr = excluded.giaddr, relay_information = excluded.relay_information`);
   const shift = db.sql.prepare('UPDATE lease SET expires_at = expires_at + ?, started_at = started_at + ?');
 
-  const byAddress = bySubnet<Ipv4>();
-  const byClient = bySubnet<ClientKey>();
-  const byClientId = bySubnet<string>();
+  const byAddress = bySubnet<Ipv4, Lease>();
+  const byClient = bySubnet<ClientKey, Lease>();
+  const byClientId = bySubnet<string, Lease>();
   const byMac = new Map<Mac, Lease>();
-  /** All subnets' leases of an address; two subnets have the same one only when the networks never meet. */
-  const boundAt = new Map<Ipv4, Lease>();
-  /** Strangers' leases that have not been seen to end, and when the first of them will. */
-  const guests = new Map<number, { leases: Set<Lease>; nextEnd: number }>();
+  /** Strangers' leases that have not been seen to end, and when the first of them will: of the subnets that were asked about. */
+  const guests = new Map<number, Guests>();
   /** What countIn counted, and what has changed since. */
   const tallies = new Map<number, { subnet: Subnet; count: number; changes: [Ipv4, number][] }>();
   const ended = new Map<number, { at: Instant; addresses: Ipv4[] }>();
@@ -54,7 +53,7 @@ export function openLeases(db: Db) {
   db.onRollback(reload);
 
   function reload(): void {
-    for (const map of [byAddress, byClient, byClientId, byMac, boundAt, guests, tallies, ended]) map.clear();
+    for (const map of [byAddress, byClient, byClientId, byMac, guests, tallies, ended]) map.clear();
     for (const row of all.iterate()) enter(toLease(row));
   }
 
@@ -63,9 +62,9 @@ export function openLeases(db: Db) {
     if (lease.client) byClient.of(lease.subnetId).set(lease.client, lease);
     if (lease.mac) byMac.set(lease.mac, lease);
     if (lease.clientId) byClientId.of(lease.subnetId).set(idKey(lease.clientId), lease);
-    if (lease.state === 'bound') boundAt.set(lease.address, lease);
     tallies.get(lease.subnetId)?.changes.push([lease.address, 1]);
-    if (lease.isGuest && lease.state === 'bound') enterGuest(lease);
+    const held = guests.get(lease.subnetId);
+    if (held) enterGuest(held, lease);
   }
 
   function leave(lease: Lease): void {
@@ -73,16 +72,18 @@ export function openLeases(db: Db) {
     if (lease.client) forget(byClient.of(lease.subnetId), lease.client, lease);
     if (lease.mac) forget(byMac, lease.mac, lease);
     if (lease.clientId) forget(byClientId.of(lease.subnetId), idKey(lease.clientId), lease);
-    forget(boundAt, lease.address, lease);
     tallies.get(lease.subnetId)?.changes.push([lease.address, -1]);
     guests.get(lease.subnetId)?.leases.delete(lease);
   }
 
-  function enterGuest(lease: Lease): void {
-    const held = guests.get(lease.subnetId) ?? { leases: new Set<Lease>(), nextEnd: Number.POSITIVE_INFINITY };
-    held.leases.add(lease);
-    held.nextEnd = Math.min(held.nextEnd, lease.expiresAt);
-    guests.set(lease.subnetId, held);
+  function guestsOf(subnetId: number): Guests {
+    let held = guests.get(subnetId);
+    if (!held) {
+      held = { leases: new Set(), nextEnd: Number.POSITIVE_INFINITY };
+      for (const lease of byAddress.of(subnetId).values()) enterGuest(held, lease);
+      guests.set(subnetId, held);
+    }
+    return held;
   }
 
   return {
@@ -105,7 +106,15 @@ export function openLeases(db: Db) {
       return newest?.address;
     },
     /** Whose address this is now, to tell who asks for a file without a name of its own. */
-    macAt: (address: Ipv4): Mac | undefined => boundAt.get(address)?.mac,
+    macAt(address: Ipv4): Mac | undefined {
+      let newest: Lease | undefined;
+      // two subnets have the same address only when the networks never meet
+      for (const leases of byAddress.maps()) {
+        const lease = leases.get(address);
+        if (lease?.state === 'bound' && lease.expiresAt > (newest?.expiresAt ?? 0)) newest = lease;
+      }
+      return newest?.mac;
+    },
     /** How many of the subnet's addresses that satisfy `isIn` have a lease, in whatever state. Counted anew when the subnet is another. */
     countIn(subnet: Subnet, isIn: (address: Ipv4) => boolean): number {
       let tally = tallies.get(subnet.id);
@@ -121,8 +130,7 @@ export function openLeases(db: Db) {
 
     /** How many addresses strangers hold. */
     guests(subnetId: number, now: Instant): number {
-      const held = guests.get(subnetId);
-      if (!held) return 0;
+      const held = guestsOf(subnetId);
       if (now >= held.nextEnd) {
         held.nextEnd = Number.POSITIVE_INFINITY;
         for (const lease of held.leases)
@@ -199,26 +207,15 @@ export function openLeases(db: Db) {
   };
 }
 
-const idKey = (clientId: Buffer): string => clientId.toString('latin1');
+type Guests = { leases: Set<Lease>; nextEnd: number };
 
-/** Leases by subnet and key: a map for each subnet, so that looking one up makes no new string. */
-function bySubnet<K>() {
-  const maps = new Map<number, Map<K, Lease>>();
-  return {
-    of(subnetId: number): Map<K, Lease> {
-      let leases = maps.get(subnetId);
-      if (!leases) {
-        leases = new Map();
-        maps.set(subnetId, leases);
-      }
-      return leases;
-    },
-    *all(): Generator<Lease, undefined> {
-      for (const leases of maps.values()) yield* leases.values();
-    },
-    clear: (): void => maps.clear(),
-  };
+function enterGuest(held: Guests, lease: Lease): void {
+  if (!lease.isGuest || lease.state !== 'bound') return;
+  held.leases.add(lease);
+  held.nextEnd = Math.min(held.nextEnd, lease.expiresAt);
 }
+
+const idKey = (clientId: Buffer): string => clientId.toString('latin1');
 
 function forget<K>(map: Map<K, Lease>, key: K, lease: Lease): void {
   if (map.get(key) === lease) map.delete(key);
