@@ -5,6 +5,7 @@ import { bySubnet } from './by-subnet.ts';
 import type { Db } from './db.ts';
 
 type LeaseRow = {
+  id: number;
   subnet_id: number;
   address: string;
   client: string | null;
@@ -30,17 +31,15 @@ const SLOW_MS = 1000;
 export type Leases = ReturnType<typeof openLeases>;
 
 export function openLeases(db: Db) {
-  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease');
-  const remove = db.sql.prepare('DELETE FROM lease WHERE subnet_id = ? AND address = ?');
+  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease ORDER BY id');
+  const remove = db.sql.prepare('DELETE FROM lease WHERE id = ?');
   const put = db.sql.prepare(`
-    INSERT INTO lease (subnet_id, address, client, mac, client_id, uuid, hostname, state, started_at, expires_at, is_guest, giaddr, relay_information)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (subnet_id, address) DO UPDATE SET client = excluded.client, mac = excluded.mac, client_id = excluded.client_id,
-      uuid = excluded.uuid, hostname = excluded.hostname, state = excluded.state, started_at = excluded.started_at, expires_at = excluded.expires_at,
-      is_guest = excluded.is_guest, giaddr = excluded.giaddr, relay_information = excluded.relay_information`);
+    REPLACE INTO lease (id, subnet_id, address, client, mac, client_id, uuid, hostname, state, started_at, expires_at, is_guest, giaddr, relay_information)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const shift = db.sql.prepare('UPDATE lease SET expires_at = expires_at + ?, started_at = started_at + ?');
 
-  const byAddress = bySubnet<Ipv4, Lease>();
+  /** The table has no index: an address has one row because it has one place here. */
+  const byAddress = bySubnet<Ipv4, Kept>();
   const byClient = bySubnet<ClientKey, Lease>();
   const byClientId = bySubnet<string, Lease>();
   const byMac = new Map<Mac, Lease>();
@@ -49,16 +48,21 @@ export function openLeases(db: Db) {
   /** What countIn counted, and what has changed since. */
   const tallies = new Map<number, { subnet: Subnet; count: number; changes: [Ipv4, number][] }>();
   const ended = new Map<number, { at: Instant; addresses: Ipv4[] }>();
+  let nextRow = 1;
   reload();
   db.onRollback(reload);
 
   function reload(): void {
     for (const map of [byAddress, byClient, byClientId, byMac, guests, tallies, ended]) map.clear();
-    for (const row of all.iterate()) enter(toLease(row));
+    nextRow = 1;
+    for (const row of all.iterate()) {
+      enter(toLease(row), row.id);
+      nextRow = row.id + 1;
+    }
   }
 
-  function enter(lease: Lease): void {
-    byAddress.of(lease.subnetId).set(lease.address, lease);
+  function enter(lease: Lease, row: number): void {
+    byAddress.of(lease.subnetId).set(lease.address, { lease, row });
     if (lease.client) byClient.of(lease.subnetId).set(lease.client, lease);
     if (lease.mac) byMac.set(lease.mac, lease);
     if (lease.clientId) byClientId.of(lease.subnetId).set(idKey(lease.clientId), lease);
@@ -80,22 +84,29 @@ export function openLeases(db: Db) {
     let held = guests.get(subnetId);
     if (!held) {
       held = { leases: new Set(), nextEnd: Number.POSITIVE_INFINITY };
-      for (const lease of byAddress.of(subnetId).values()) enterGuest(held, lease);
+      for (const { lease } of byAddress.of(subnetId).values()) enterGuest(held, lease);
       guests.set(subnetId, held);
     }
     return held;
   }
 
+  function drop(lease: Lease): void {
+    const kept = byAddress.of(lease.subnetId).get(lease.address);
+    if (!kept) return;
+    remove.run(kept.row);
+    leave(kept.lease);
+  }
+
   return {
     reload,
-    all: (): Lease[] => [...byAddress.all()],
+    all: (): Lease[] => Array.from(byAddress.all(), ({ lease }) => lease),
     /** The client's own lease on the subnet, in whatever state. */
     of: (subnetId: number, client: ClientKey): Lease | undefined => byClient.of(subnetId).get(client),
     /** The newest lease of a client identifier (option 61), whatever card it came from. */
     ofClientId: (subnetId: number, clientId: Buffer): Lease | undefined => byClientId.of(subnetId).get(idKey(clientId)),
     /** Whether any subnet has a lease, in whatever state, of an Ethernet card. */
     hasMac: (mac: Mac): boolean => byMac.has(mac),
-    at: (subnetId: number, address: Ipv4): Lease | undefined => byAddress.of(subnetId).get(address),
+    at: (subnetId: number, address: Ipv4): Lease | undefined => byAddress.of(subnetId).get(address)?.lease,
     /** The address that one of these cards has now. */
     addressOf(macs: readonly Mac[]): Ipv4 | undefined {
       let newest: Lease | undefined;
@@ -110,7 +121,7 @@ export function openLeases(db: Db) {
       let newest: Lease | undefined;
       // two subnets have the same address only when the networks never meet
       for (const leases of byAddress.maps()) {
-        const lease = leases.get(address);
+        const lease = leases.get(address)?.lease;
         if (lease?.state === 'bound' && lease.expiresAt > (newest?.expiresAt ?? 0)) newest = lease;
       }
       return newest?.mac;
@@ -144,7 +155,7 @@ export function openLeases(db: Db) {
     ended(subnetId: number, now: Instant): readonly Ipv4[] {
       const present = ended.get(subnetId);
       if (present && Math.abs(now - present.at) < SLOW_MS) return present.addresses;
-      const leases = [...byAddress.of(subnetId).values()].filter(
+      const leases = Array.from(byAddress.of(subnetId).values(), ({ lease }) => lease).filter(
         (lease) => lease.state === 'released' || lease.expiresAt <= now,
       );
       leases.sort((a, b) => a.expiresAt - b.expiresAt);
@@ -156,11 +167,11 @@ export function openLeases(db: Db) {
     /** Write a lease. A client that held another address of the subnet gives that one up. */
     put(lease: Lease): void {
       const before = lease.client && byClient.of(lease.subnetId).get(lease.client);
-      if (before && before.address !== lease.address) {
-        remove.run(before.subnetId, before.address);
-        leave(before);
-      }
+      if (before && before.address !== lease.address) drop(before);
+      const holder = byAddress.of(lease.subnetId).get(lease.address);
+      const row = holder?.row ?? nextRow++;
       put.run(
+        row,
         lease.subnetId,
         lease.address,
         lease.client ?? null,
@@ -175,15 +186,11 @@ export function openLeases(db: Db) {
         lease.giaddr ?? null,
         lease.relayInformation ?? null,
       );
-      const holder = byAddress.of(lease.subnetId).get(lease.address);
-      if (holder) leave(holder);
-      enter(lease);
+      if (holder) leave(holder.lease);
+      enter(lease, row);
     },
 
-    remove(lease: Lease): void {
-      remove.run(lease.subnetId, lease.address);
-      leave(lease);
-    },
+    remove: drop,
 
     /** The clock was set: each lease keeps the time that it had left. */
     shift(ms: number): void {
@@ -194,18 +201,18 @@ export function openLeases(db: Db) {
     /** Forget leases that ended before `before`, at most `most` of them; says how many. */
     dropEnded(before: Instant, most: number): number {
       const old: Lease[] = [];
-      for (const lease of byAddress.all()) {
+      for (const { lease } of byAddress.all()) {
         if (old.length >= most) break;
         if (lease.expiresAt < before) old.push(lease);
       }
-      for (const lease of old) {
-        remove.run(lease.subnetId, lease.address);
-        leave(lease);
-      }
+      for (const lease of old) drop(lease);
       return old.length;
     },
   };
 }
+
+/** A lease and the row of the table that it is in. */
+type Kept = { lease: Lease; row: number };
 
 type Guests = { leases: Set<Lease>; nextEnd: number };
 
