@@ -133,11 +133,13 @@ async function measureSpread(server: Server, round: number, place: string): Prom
   }
 }
 
-/** A later round begins at half of what the one before found: the same search, some doublings shorter. */
+/** A later round looks around what the one before found. */
 function searchPlan(server: Server, before: readonly Finding[]): SearchPlan {
   const best = before.at(-1)?.best?.rate;
-  const start = best === undefined ? (server.about ?? FIRST_RATE) : Math.round(best / 2);
-  return { start, precision: plan.precision, triesToMiss: plan.triesToMiss };
+  const { precision, triesToMiss } = plan;
+  return best === undefined
+    ? { start: server.about ?? FIRST_RATE, step: 2, precision, triesToMiss }
+    : { start: best, step: 1.2, precision, triesToMiss };
 }
 
 function describeProbe(one: Probe): string {

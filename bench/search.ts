@@ -1,24 +1,28 @@
 /** A rate that was tried, in exchanges per second, and whether the server kept up with it. */
 export type Try = { rate: number; kept: boolean };
 
-/** `start` is the first rate; `precision` is how near (as a factor) the highest kept and the lowest missed rate are to come. */
-export type SearchPlan = { start: number; precision: number; triesToMiss: number };
+/**
+ * `start` is the first rate, `step` the factor to the next one while all were kept, or all missed; `precision` is how near (as a
+ * factor) the highest kept and the lowest missed rate are to come.
+ */
+export type SearchPlan = { start: number; step: number; precision: number; triesToMiss: number };
 
 /** No server is asked for less or for more than this; with either, the search is at its end. */
 const LEAST = 10;
 const MOST = 100_000;
 
 /**
- * The rate to try next, or undefined when the highest kept rate is known well enough. Doubles until a rate is missed (or
- * halves until one is kept), then takes the geometric middle. A rate is missed when it was so `triesToMiss` times: one
+ * The rate to try next, or undefined when the highest kept rate is known well enough. Goes up by `step` until a rate is missed
+ * (or down until one is kept), then takes the geometric middle. A rate is missed when it was so `triesToMiss` times: one
  * hiccup of the host is not the server's limit.
  */
 export function chooseRate(tries: readonly Try[], plan: SearchPlan): number | undefined {
   const { kept, missed, open } = judge(tries, plan.triesToMiss);
   if (open !== undefined) return open;
   if (kept === undefined && missed === undefined) return plan.start;
-  if (missed === undefined) return (kept as number) * 2 <= MOST ? (kept as number) * 2 : undefined;
-  if (kept === undefined) return missed / 2 >= LEAST ? Math.round(missed / 2) : undefined;
+  if (missed === undefined)
+    return (kept as number) * plan.step <= MOST ? Math.round((kept as number) * plan.step) : undefined;
+  if (kept === undefined) return missed / plan.step >= LEAST ? Math.round(missed / plan.step) : undefined;
   if (missed / kept <= plan.precision) return undefined;
   const middle = Math.round(Math.sqrt(kept * missed));
   return middle === kept || middle === missed ? undefined : middle;

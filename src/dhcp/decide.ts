@@ -304,7 +304,7 @@ function acknowledge(
       address,
       client: request.client,
       ...(request.mac ? { mac: request.mac } : {}),
-      ...(clientId ? { clientId: Buffer.from(clientId) } : {}),
+      ...(clientId ? { clientId: ownBytes(clientId) } : {}),
       ...((request.uuid ?? before?.uuid) ? { uuid: request.uuid ?? before?.uuid } : {}),
       hostname: printableHostname(getOption(packet, 'hostName')),
       state: 'bound',
@@ -314,7 +314,7 @@ function acknowledge(
       ...(relay ? { giaddr: relay.giaddr } : before?.giaddr ? { giaddr: before.giaddr } : {}),
       // a renewal comes past the relay: what that said of the port holds on
       ...(relayInformation
-        ? { relayInformation: Buffer.from(relayInformation) }
+        ? { relayInformation: ownBytes(relayInformation) }
         : before?.relayInformation && !relay
           ? { relayInformation: before.relayInformation }
           : {}),
@@ -390,6 +390,13 @@ function refuse(request: DhcpRequest, view: DhcpView, message: string): DhcpDeci
 
 function silent(because: Reason): Silence {
   return { kind: 'silent', because: [because] };
+}
+
+/** A copy that is kept for as long as a lease. Buffer.from would cut it from the pool, and with it keep all 64 KiB of that. */
+function ownBytes(view: Buffer): Buffer {
+  const copy = Buffer.alloc(view.length);
+  copy.set(view);
+  return copy;
 }
 
 /** Option 12 comes from the network: only what a host name may hold is kept. */

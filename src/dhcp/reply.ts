@@ -44,10 +44,7 @@ export function composeReply(request: DhcpRequest, parts: ReplyParts): DhcpPacke
   const { times, mask, others } = optionsOfSubnet(subnet);
   if (yiaddr !== NO_ADDRESS) for (const [code, value] of times) options.set(code, value);
   options.set(optionCode('subnetMask'), mask);
-  const offered = new Map(others);
-  if (parts.hostname) setOption(offered, 'hostName', parts.hostname);
-  for (const [code, { bytes }] of parts.options) if (!(boot && BOOT_CODES.has(code))) offered.set(code, bytes);
-  addDefaultRoute(offered);
+  const offered = offeredTo(parts, others);
   const put = (code: number): void => {
     const value = offered.get(code);
     if (value && !options.has(code)) options.set(code, value);
@@ -135,6 +132,16 @@ function optionsOfSubnet(subnet: Subnet): SubnetOptions {
   const made = { times, mask: ipv4ToBytes(cidrNetmask(subnet.cidr)), others };
   subnetOptions.set(subnet, made);
   return made;
+}
+
+/** What there is for this client, by code: of its subnet, and what is its own. */
+function offeredTo(parts: ReplyParts, ofSubnet: ReadonlyMap<number, Buffer>): ReadonlyMap<number, Buffer> {
+  if (!parts.hostname && parts.options.size === 0) return ofSubnet;
+  const offered = new Map(ofSubnet);
+  if (parts.hostname) setOption(offered, 'hostName', parts.hostname);
+  for (const [code, { bytes }] of parts.options) if (!(parts.boot && BOOT_CODES.has(code))) offered.set(code, bytes);
+  addDefaultRoute(offered);
+  return offered;
 }
 
 /** RFC 3442: a client that takes 121 ignores 3, so the way out has to be in 121 too. */

@@ -2,7 +2,7 @@ import { classifyFirmware } from '../model/firmware.ts';
 import { isTellingUuid } from '../model/machine.ts';
 import type { ClientKey } from '../model/network.ts';
 import type { Arrival } from '../model/view.ts';
-import { type Ipv4, isMac, type Mac, macFromBytes } from '../wire/address.ts';
+import { type Ipv4, type Mac, macFromBytes } from '../wire/address.ts';
 import { WireError } from '../wire/bytes.ts';
 import { getOption } from '../wire/dhcp-options.ts';
 import { type DhcpPacket, decodeDhcp } from '../wire/dhcp-packet.ts';
@@ -75,8 +75,7 @@ function clientKey(packet: DhcpPacket, clientId: Buffer | undefined): ClientKey 
 
 function macOf(packet: DhcpPacket): Mac | undefined {
   if (packet.htype !== 1 || packet.chaddr.length !== 6) return undefined;
-  const mac = macFromBytes(packet.chaddr);
-  return isMac(mac) ? mac : undefined;
+  return macFromBytes(packet.chaddr);
 }
 
 /** Option 82 counts only from a relay: what a client itself wrote there, or a switch without a giaddr, proves nothing. */

@@ -1,9 +1,11 @@
 import type { ClientKey, Lease, LeaseState, Subnet } from '../model/network.ts';
 import type { Instant } from '../model/time.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
+import { bySubnet } from './by-subnet.ts';
 import type { Db } from './db.ts';
 
 type LeaseRow = {
+  id: number;
   subnet_id: number;
   address: string;
   client: string | null;
@@ -29,43 +31,44 @@ const SLOW_MS = 1000;
 export type Leases = ReturnType<typeof openLeases>;
 
 export function openLeases(db: Db) {
-  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease');
-  const remove = db.sql.prepare('DELETE FROM lease WHERE subnet_id = ? AND address = ?');
+  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease ORDER BY id');
+  const remove = db.sql.prepare('DELETE FROM lease WHERE id = ?');
   const put = db.sql.prepare(`
-    INSERT INTO lease (subnet_id, address, client, mac, client_id, uuid, hostname, state, started_at, expires_at, is_guest, giaddr, relay_information)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (subnet_id, address) DO UPDATE SET client = excluded.client, mac = excluded.mac, client_id = excluded.client_id,
-      uuid = excluded.uuid, hostname = excluded.hostname, state = excluded.state, started_at = excluded.started_at, expires_at = excluded.expires_at,
-      is_guest = excluded.is_guest, giaddr = excluded.giaddr, relay_information = excluded.relay_information`);
+    REPLACE INTO lease (id, subnet_id, address, client, mac, client_id, uuid, hostname, state, started_at, expires_at, is_guest, giaddr, relay_information)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const shift = db.sql.prepare('UPDATE lease SET expires_at = expires_at + ?, started_at = started_at + ?');
 
-  const byAddress = bySubnet<Ipv4>();
-  const byClient = bySubnet<ClientKey>();
-  const byClientId = bySubnet<string>();
+  /** The table has no index: an address has one row because it has one place here. */
+  const byAddress = bySubnet<Ipv4, Kept>();
+  const byClient = bySubnet<ClientKey, Lease>();
+  const byClientId = bySubnet<string, Lease>();
   const byMac = new Map<Mac, Lease>();
-  /** All subnets' leases of an address; two subnets have the same one only when the networks never meet. */
-  const boundAt = new Map<Ipv4, Lease>();
-  /** Strangers' leases that have not been seen to end, and when the first of them will. */
-  const guests = new Map<number, { leases: Set<Lease>; nextEnd: number }>();
+  /** Strangers' leases that have not been seen to end, and when the first of them will: of the subnets that were asked about. */
+  const guests = new Map<number, Guests>();
   /** What countIn counted, and what has changed since. */
   const tallies = new Map<number, { subnet: Subnet; count: number; changes: [Ipv4, number][] }>();
   const ended = new Map<number, { at: Instant; addresses: Ipv4[] }>();
+  let nextRow = 1;
   reload();
   db.onRollback(reload);
 
   function reload(): void {
-    for (const map of [byAddress, byClient, byClientId, byMac, boundAt, guests, tallies, ended]) map.clear();
-    for (const row of all.iterate()) enter(toLease(row));
+    for (const map of [byAddress, byClient, byClientId, byMac, guests, tallies, ended]) map.clear();
+    nextRow = 1;
+    for (const row of all.iterate()) {
+      enter(toLease(row), row.id);
+      nextRow = row.id + 1;
+    }
   }
 
-  function enter(lease: Lease): void {
-    byAddress.of(lease.subnetId).set(lease.address, lease);
+  function enter(lease: Lease, row: number): void {
+    byAddress.of(lease.subnetId).set(lease.address, { lease, row });
     if (lease.client) byClient.of(lease.subnetId).set(lease.client, lease);
     if (lease.mac) byMac.set(lease.mac, lease);
     if (lease.clientId) byClientId.of(lease.subnetId).set(idKey(lease.clientId), lease);
-    if (lease.state === 'bound') boundAt.set(lease.address, lease);
     tallies.get(lease.subnetId)?.changes.push([lease.address, 1]);
-    if (lease.isGuest && lease.state === 'bound') enterGuest(lease);
+    const held = guests.get(lease.subnetId);
+    if (held) enterGuest(held, lease);
   }
 
   function leave(lease: Lease): void {
@@ -73,28 +76,37 @@ export function openLeases(db: Db) {
     if (lease.client) forget(byClient.of(lease.subnetId), lease.client, lease);
     if (lease.mac) forget(byMac, lease.mac, lease);
     if (lease.clientId) forget(byClientId.of(lease.subnetId), idKey(lease.clientId), lease);
-    forget(boundAt, lease.address, lease);
     tallies.get(lease.subnetId)?.changes.push([lease.address, -1]);
     guests.get(lease.subnetId)?.leases.delete(lease);
   }
 
-  function enterGuest(lease: Lease): void {
-    const held = guests.get(lease.subnetId) ?? { leases: new Set<Lease>(), nextEnd: Number.POSITIVE_INFINITY };
-    held.leases.add(lease);
-    held.nextEnd = Math.min(held.nextEnd, lease.expiresAt);
-    guests.set(lease.subnetId, held);
+  function guestsOf(subnetId: number): Guests {
+    let held = guests.get(subnetId);
+    if (!held) {
+      held = { leases: new Set(), nextEnd: Number.POSITIVE_INFINITY };
+      for (const { lease } of byAddress.of(subnetId).values()) enterGuest(held, lease);
+      guests.set(subnetId, held);
+    }
+    return held;
+  }
+
+  function drop(lease: Lease): void {
+    const kept = byAddress.of(lease.subnetId).get(lease.address);
+    if (!kept) return;
+    remove.run(kept.row);
+    leave(kept.lease);
   }
 
   return {
     reload,
-    all: (): Lease[] => [...byAddress.all()],
+    all: (): Lease[] => Array.from(byAddress.all(), ({ lease }) => lease),
     /** The client's own lease on the subnet, in whatever state. */
     of: (subnetId: number, client: ClientKey): Lease | undefined => byClient.of(subnetId).get(client),
     /** The newest lease of a client identifier (option 61), whatever card it came from. */
     ofClientId: (subnetId: number, clientId: Buffer): Lease | undefined => byClientId.of(subnetId).get(idKey(clientId)),
     /** Whether any subnet has a lease, in whatever state, of an Ethernet card. */
     hasMac: (mac: Mac): boolean => byMac.has(mac),
-    at: (subnetId: number, address: Ipv4): Lease | undefined => byAddress.of(subnetId).get(address),
+    at: (subnetId: number, address: Ipv4): Lease | undefined => byAddress.of(subnetId).get(address)?.lease,
     /** The address that one of these cards has now. */
     addressOf(macs: readonly Mac[]): Ipv4 | undefined {
       let newest: Lease | undefined;
@@ -105,7 +117,15 @@ export function openLeases(db: Db) {
       return newest?.address;
     },
     /** Whose address this is now, to tell who asks for a file without a name of its own. */
-    macAt: (address: Ipv4): Mac | undefined => boundAt.get(address)?.mac,
+    macAt(address: Ipv4): Mac | undefined {
+      let newest: Lease | undefined;
+      // two subnets have the same address only when the networks never meet
+      for (const leases of byAddress.maps()) {
+        const lease = leases.get(address)?.lease;
+        if (lease?.state === 'bound' && lease.expiresAt > (newest?.expiresAt ?? 0)) newest = lease;
+      }
+      return newest?.mac;
+    },
     /** How many of the subnet's addresses that satisfy `isIn` have a lease, in whatever state. Counted anew when the subnet is another. */
     countIn(subnet: Subnet, isIn: (address: Ipv4) => boolean): number {
       let tally = tallies.get(subnet.id);
@@ -121,8 +141,7 @@ export function openLeases(db: Db) {
 
     /** How many addresses strangers hold. */
     guests(subnetId: number, now: Instant): number {
-      const held = guests.get(subnetId);
-      if (!held) return 0;
+      const held = guestsOf(subnetId);
       if (now >= held.nextEnd) {
         held.nextEnd = Number.POSITIVE_INFINITY;
         for (const lease of held.leases)
@@ -136,7 +155,7 @@ export function openLeases(db: Db) {
     ended(subnetId: number, now: Instant): readonly Ipv4[] {
       const present = ended.get(subnetId);
       if (present && Math.abs(now - present.at) < SLOW_MS) return present.addresses;
-      const leases = [...byAddress.of(subnetId).values()].filter(
+      const leases = Array.from(byAddress.of(subnetId).values(), ({ lease }) => lease).filter(
         (lease) => lease.state === 'released' || lease.expiresAt <= now,
       );
       leases.sort((a, b) => a.expiresAt - b.expiresAt);
@@ -148,11 +167,11 @@ export function openLeases(db: Db) {
     /** Write a lease. A client that held another address of the subnet gives that one up. */
     put(lease: Lease): void {
       const before = lease.client && byClient.of(lease.subnetId).get(lease.client);
-      if (before && before.address !== lease.address) {
-        remove.run(before.subnetId, before.address);
-        leave(before);
-      }
+      if (before && before.address !== lease.address) drop(before);
+      const holder = byAddress.of(lease.subnetId).get(lease.address);
+      const row = holder?.row ?? nextRow++;
       put.run(
+        row,
         lease.subnetId,
         lease.address,
         lease.client ?? null,
@@ -167,15 +186,11 @@ export function openLeases(db: Db) {
         lease.giaddr ?? null,
         lease.relayInformation ?? null,
       );
-      const holder = byAddress.of(lease.subnetId).get(lease.address);
-      if (holder) leave(holder);
-      enter(lease);
+      if (holder) leave(holder.lease);
+      enter(lease, row);
     },
 
-    remove(lease: Lease): void {
-      remove.run(lease.subnetId, lease.address);
-      leave(lease);
-    },
+    remove: drop,
 
     /** The clock was set: each lease keeps the time that it had left. */
     shift(ms: number): void {
@@ -186,39 +201,28 @@ export function openLeases(db: Db) {
     /** Forget leases that ended before `before`, at most `most` of them; says how many. */
     dropEnded(before: Instant, most: number): number {
       const old: Lease[] = [];
-      for (const lease of byAddress.all()) {
+      for (const { lease } of byAddress.all()) {
         if (old.length >= most) break;
         if (lease.expiresAt < before) old.push(lease);
       }
-      for (const lease of old) {
-        remove.run(lease.subnetId, lease.address);
-        leave(lease);
-      }
+      for (const lease of old) drop(lease);
       return old.length;
     },
   };
 }
 
-const idKey = (clientId: Buffer): string => clientId.toString('latin1');
+/** A lease and the row of the table that it is in. */
+type Kept = { lease: Lease; row: number };
 
-/** Leases by subnet and key: a map for each subnet, so that looking one up makes no new string. */
-function bySubnet<K>() {
-  const maps = new Map<number, Map<K, Lease>>();
-  return {
-    of(subnetId: number): Map<K, Lease> {
-      let leases = maps.get(subnetId);
-      if (!leases) {
-        leases = new Map();
-        maps.set(subnetId, leases);
-      }
-      return leases;
-    },
-    *all(): Generator<Lease, undefined> {
-      for (const leases of maps.values()) yield* leases.values();
-    },
-    clear: (): void => maps.clear(),
-  };
+type Guests = { leases: Set<Lease>; nextEnd: number };
+
+function enterGuest(held: Guests, lease: Lease): void {
+  if (!lease.isGuest || lease.state !== 'bound') return;
+  held.leases.add(lease);
+  held.nextEnd = Math.min(held.nextEnd, lease.expiresAt);
 }
+
+const idKey = (clientId: Buffer): string => clientId.toString('latin1');
 
 function forget<K>(map: Map<K, Lease>, key: K, lease: Lease): void {
   if (map.get(key) === lease) map.delete(key);

@@ -8,6 +8,7 @@ import {
   type Subnet,
 } from '../model/network.ts';
 import { cidrContains, cidrToText, type Ipv4, type Mac, parseCidr } from '../wire/address.ts';
+import { bySubnet } from './by-subnet.ts';
 import type { Db } from './db.ts';
 
 type SubnetRow = {
@@ -75,8 +76,8 @@ export function openNetwork(db: Db) {
   const deleteReservation = db.sql.prepare('DELETE FROM reservation WHERE id = ?');
 
   let subnets: readonly Subnet[] = [];
-  const byMark = new Map<string, Reservation>();
-  const byAddress = new Map<string, Reservation>();
+  const byMark = bySubnet<string, Reservation>();
+  const byAddress = bySubnet<Ipv4, Reservation>();
   const reservations = new Map<number, Reservation>();
   reload();
   db.onRollback(reload);
@@ -90,14 +91,14 @@ export function openNetwork(db: Db) {
 
   function enter(reservation: Reservation): void {
     reservations.set(reservation.id, reservation);
-    if (reservation.address) byAddress.set(`${reservation.subnetId} ${reservation.address}`, reservation);
-    for (const mark of marksOf(reservation)) byMark.set(`${reservation.subnetId} ${mark}`, reservation);
+    if (reservation.address) byAddress.of(reservation.subnetId).set(reservation.address, reservation);
+    for (const mark of marksOf(reservation)) byMark.of(reservation.subnetId).set(mark, reservation);
   }
 
   function leave(reservation: Reservation): void {
     reservations.delete(reservation.id);
-    if (reservation.address) byAddress.delete(`${reservation.subnetId} ${reservation.address}`);
-    for (const mark of marksOf(reservation)) byMark.delete(`${reservation.subnetId} ${mark}`);
+    if (reservation.address) byAddress.of(reservation.subnetId).delete(reservation.address);
+    for (const mark of marksOf(reservation)) byMark.of(reservation.subnetId).delete(mark);
   }
 
   return {
@@ -137,27 +138,28 @@ export function openNetwork(db: Db) {
 
     /** What is kept for this client on that subnet. A port counts only after everything that the client says of itself. */
     reservationOf(subnetId: number, client: ClientMarks): Reservation | undefined {
+      const present = byMark.of(subnetId);
+      if (present.size === 0) return undefined;
       const marks = marksOf(client);
       // a reservation may name the whole relay, or a port name that is the same on all of them
       if (client.port) {
         marks.push(portMark({ ...client.port, remoteId: NOTHING }), portMark({ ...client.port, circuitId: NOTHING }));
       }
       for (const mark of marks) {
-        const reservation = byMark.get(`${subnetId} ${mark}`);
+        const reservation = present.get(mark);
         if (reservation) return reservation;
       }
       return undefined;
     },
-    reservationAt: (subnetId: number, address: Ipv4): Reservation | undefined =>
-      byAddress.get(`${subnetId} ${address}`),
+    reservationAt: (subnetId: number, address: Ipv4): Reservation | undefined => byAddress.of(subnetId).get(address),
     /** Whether any subnet keeps something for a card. */
-    hasMac: (mac: Mac): boolean => subnets.some((subnet) => byMark.has(`${subnet.id} mac ${mac}`)),
+    hasMac: (mac: Mac): boolean => subnets.some((subnet) => byMark.of(subnet.id).has(`mac ${mac}`)),
     reservations: (): Reservation[] => [...reservations.values()],
     reservation: (id: number): Reservation | undefined => reservations.get(id),
 
     /** Throws `name-taken` when another one has the address, or one of the marks, on this subnet. */
     addReservation(wanted: NewReservation): Reservation {
-      const holder = wanted.address && byAddress.get(`${wanted.subnetId} ${wanted.address}`);
+      const holder = wanted.address && byAddress.of(wanted.subnetId).get(wanted.address);
       if (holder)
         throw new AppError(
           'name-taken',
@@ -165,7 +167,7 @@ export function openNetwork(db: Db) {
           `choose another address, or take that away with: firstlight unreserve ${wanted.address}`,
         );
       for (const mark of marksOf(wanted)) {
-        const present = byMark.get(`${wanted.subnetId} ${mark}`);
+        const present = byMark.of(wanted.subnetId).get(mark);
         if (present)
           throw new AppError(
             'name-taken',

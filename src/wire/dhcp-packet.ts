@@ -301,7 +301,7 @@ function putField(
         `${name} has ${text.length} characters, ${field.length - 1} are the most`,
       );
     }
-    out.put(textToBytes(text, name), name);
+    if (text !== '') out.put(textToBytes(text, name), name);
   }
   out.skip(end - out.offset, 'padding');
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseRate, highestKept, type SearchPlan, type Try } from '../../bench/search.ts';
 
-const PLAN: SearchPlan = { start: 500, precision: 1.03, triesToMiss: 2 };
+const PLAN: SearchPlan = { start: 500, step: 2, precision: 1.03, triesToMiss: 2 };
 
 /** Searches against a server that keeps every rate up to `limit`, except where `hiccup` says that this try goes wrong. */
 function search(limit: number, plan = PLAN, hiccup: (count: number) => boolean = () => false): Try[] {
@@ -27,6 +27,16 @@ test('doubles until a rate is missed, and only then goes into between', () => {
       .map(({ rate }) => rate),
     [500, 1000, 2000, 2000, 1414],
   );
+});
+
+test('goes by smaller steps where the limit is about known, up and down', () => {
+  const plan = { ...PLAN, start: 3400, step: 1.2 };
+  for (const limit of [3300, 3400, 3500, 1700, 7000]) {
+    const tries = search(limit, plan);
+    const found = highestKept(tries) ?? 0;
+    assert.ok(found <= limit && found >= limit / 1.05, `${limit}: ${found}`);
+    assert.ok(limit < 3000 || limit > 4000 || tries.length <= 9, `${limit}: ${tries.length} tries`);
+  }
 });
 
 test('one hiccup does not count as the limit: the rate is tried again', () => {
