@@ -62,7 +62,7 @@ function Known({ bmc, name }: { bmc: ShownBmc; name: string }) {
           <Way key={link.position} link={link} name={name} />
         ))}
       </ol>
-      <Health health={bmc.health} />
+      <Health bmc={bmc} />
       {quirks.length > 0 && (
         <ul class="quirks" aria-label="quirks in force">
           {quirks.map(({ id, text }) => (
@@ -162,20 +162,22 @@ function Way({ link, name }: { link: ShownLink; name: string }) {
   );
 }
 
-function Health({ health }: Pick<ShownBmc, 'health'>) {
-  const { driver, calls, failures, latencyMs, answeredAt, lastProblem } = health;
-  if (calls === 0) return <p class="dim">Nothing was asked of it since the appliance started.</p>;
+function Health({ bmc }: { bmc: ShownBmc }) {
+  const { driver, calls, failures, latencyMs, answeredAt, lastProblem } = bmc.health;
+  if (calls === 0) return <p class="dim">Nothing was asked of it yet.</p>;
+  // what keeps it from being asked stands at its link, and why it is silent at its power
+  const isSaid = bmc.unreachableSince !== undefined || bmc.chain.some((one) => one.refusal?.text === lastProblem?.text);
   const facts = [
     latencyMs === undefined ? '' : `answers in ${Math.round(latencyMs)} ms`,
     answeredAt === undefined
-      ? 'has not answered since the appliance started'
+      ? 'has not answered yet'
       : `last ${roughDuration(now.value - answeredAt)} ago${driver === undefined ? '' : ` by ${driver}`}`,
     `${calls} ${calls === 1 ? 'call' : 'calls'}, ${failures} failed`,
   ];
   return (
     <>
       <p>{facts.filter(Boolean).join(', ')}</p>
-      {lastProblem && (
+      {lastProblem && !isSaid && (
         <p class="dim">
           last problem {dayAndTime(lastProblem.at)}: {lastProblem.text}
         </p>

@@ -40,8 +40,9 @@ export function PowerFact({ row }: { row: Row }) {
       )}
       {trouble && (
         <p class="problem">
-          {trouble.is === 'refuses' ? 'BMC refuses' : `unreachable since ${dayAndTime(trouble.since)}`}
-          {trouble.why && `: ${trouble.why}`}
+          {trouble.is === 'refuses'
+            ? 'BMC refuses, see below'
+            : `unreachable since ${dayAndTime(trouble.since)}${trouble.why && `: ${trouble.why}`}`}
         </p>
       )}
       <Problem of={problem.value} />

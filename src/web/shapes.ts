@@ -26,7 +26,7 @@ export type ShownLink = BmcLink & { position: number; learned: Learned; refusal?
 /** What the API answers about power alone, with its orders. */
 export type PowerAnswer = Omit<ShownPower, 'word'> & { power: ShownPower['word']; orders: KeptOrder[] };
 
-/** What the API tells of a machine's BMC: the ways to it, its health since the appliance started, the last orders, newest first. */
+/** What the API tells of a machine's BMC: the ways to it, how it answers, the last orders, newest first. */
 export type ShownBmc = PowerAnswer & {
   chain: ShownLink[];
   health: {

@@ -194,7 +194,7 @@ test('text, bytes and a break are typed in their order, and not on a locked mach
   }));
 
 test('logs are listed and read', () =>
-  withConsole(async ({ watch, call, bmc, harness, machine }) => {
+  withConsole(async ({ watch, call, bmc, harness, machine, url, token }) => {
     const one = await watch();
     for (const boot of [3, 4]) {
       harness.machines.setBoot(machine.id, boot, 'firmware', harness.clock());
@@ -206,19 +206,15 @@ test('logs are listed and read', () =>
       { boot: 3, bytes: 10 },
       { boot: 4, bytes: 10 },
     ]);
-    const raw = await fetchBytes(harness, 'machines/vm-01/console/logs/3', call);
-    assert.equal(raw.status, 200);
+    const path = 'machines/vm-01/console/logs/3';
+    const answer = await fetch(`${url}/api/v1/${path}`, { headers: { authorization: `Bearer ${token}` } });
+    assert.equal(Buffer.from(await answer.arrayBuffer()).toString('latin1'), 'boot 3 \x80\r\n');
+    assert.match(String(answer.headers.get('content-type')), /^text\/plain/);
     assert.match((await call('GET', 'machines/vm-01/console/logs/7')).body, /no console log of boot 7.*those of 3, 4/);
     assert.equal((await call('GET', 'machines/vm-01/console/logs/7')).status, 404);
     for (const wrong of ['-1', 'x', '..%2f..%2ffirstlight.db', '1e3x'])
       assert.equal((await call('GET', `machines/vm-01/console/logs/${wrong}`)).status, 400, wrong);
   }));
-
-async function fetchBytes(_harness: Harness, path: string, call: Call) {
-  const answer = await call('GET', path);
-  assert.equal(answer.body, 'boot 3 �\r\n');
-  return answer;
-}
 
 test('what cannot be watched is an answer that says why', () =>
   withConsole(async ({ call, bmc, harness, machine }) => {
@@ -250,9 +246,12 @@ function printer() {
 
 test('a watcher that does not read is sent away with a sentence, and the others see it all', () => {
   const { driver, print } = printer();
-  const supervisorOf = ({ machines, bmcs, orders, events, clock }: Harness) =>
-    createSupervisor({ machines, bmcs, orders, events, clock, steady: () => 0, open: () => driver });
-  return withConsole(async ({ watch, harness }) => {
+  let supervisor: Harness['supervisor'] | undefined;
+  const supervisorOf = ({ machines, bmcs, orders, events, clock }: Harness) => {
+    supervisor = createSupervisor({ machines, bmcs, orders, events, clock, steady: () => 0, open: () => driver });
+    return supervisor;
+  };
+  const whole = withConsole(async ({ watch, harness }) => {
     const reader = await watch();
     const sleeper = await watch();
     sleeper.answer.pause();
@@ -276,6 +275,7 @@ test('a watcher that does not read is sent away with a sentence, and the others 
     await reader.until('and on');
     assert.equal(harness.told.filter(({ text }) => text === 'ada watches the console').length, 1);
   }, supervisorOf);
+  return whole.finally(() => supervisor?.close());
 });
 
 // ------------------------------------------------------------------------------------------------- command
@@ -287,6 +287,7 @@ function runCommand({ url, token }: Rig, words: string[], onTerminal = false) {
     import { openClient } from './src/cli/client.ts';
     import { addConsoleCommand } from './src/cli/console.ts';
     const program = new Command('firstlight');
+    if (process.stdin.isTTY) console.error('pid ' + process.pid);
     const place = () => ({ url: process.env.FIRSTLIGHT_URL, token: process.env.FIRSTLIGHT_TOKEN });
     addConsoleCommand(program, { client: openClient, place });
     await program.parseAsync(process.argv).catch((error) => {
@@ -310,6 +311,13 @@ function runCommand({ url, token }: Rig, words: string[], onTerminal = false) {
   });
   const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
   return { child, ended, out: () => out, err: () => err };
+}
+
+/** What raw mode takes away, as stty tells it before and after the command. */
+const PLAIN_MODES = ['icrnl', 'opost', 'isig', 'icanon', 'echo'];
+function terminalModes(out: string): string[][] {
+  const told = out.split('speed ').slice(1);
+  return told.map((text) => text.match(/(?<= |\n)-?(icrnl|opost|isig|icanon|echo)(?=[ ;\r])/g) ?? []);
 }
 
 const hasTerminals = spawnSync('script', ['--version']).status === 0;
@@ -342,32 +350,26 @@ test(
       assert.equal(await ended, 0, out());
       assert.match(out(), /\[left\]/);
       assert.equal(typed(), 'root~.\x03\x1a\r~/x\r<break><break>\r');
-      const [before, after, ...more] =
-        out()
-          .match(/-?icanon|-?echo\b|-?isig/g)
-          ?.join(' ')
-          .match(/.{1,17}(?= |$)/g) ?? [];
-      assert.deepEqual([before, more], [after, []], 'the settings of the terminal, before and after');
-      assert.match(before ?? '', /(^| )echo/);
+      assert.deepEqual(terminalModes(out()), [PLAIN_MODES, PLAIN_MODES]);
       await until(() => rig.bmc.serial.session === undefined);
     }),
 );
 
 test(
-  'the terminal is what it was after a signal and after the appliance has gone',
-  {
-    skip: !hasTerminals && 'the program script is not here',
-  },
+  'the terminal is what it was after a signal, and after the appliance has gone',
+  { skip: !hasTerminals && 'the program script is not here' },
   () =>
     withConsole(async (rig) => {
-      const { ended, out } = runCommand(rig, ['vm-01'], true);
-      await until(() => out().includes('leaves it'));
+      const killed = runCommand(rig, ['vm-01'], true);
+      await until(() => killed.out().includes('leaves it'));
+      process.kill(Number(/pid (\d+)/.exec(killed.out())?.[1]), 'SIGTERM');
+      assert.equal(await killed.ended, 143, killed.out());
+      const left = runCommand(rig, ['vm-01'], true);
+      await until(() => left.out().includes('leaves it'));
       await rig.consoles.close();
-      assert.equal(await ended, 1, out());
-      assert.match(out(), /\[firstlight: Firstlight stops\.\]/);
-      assert.match(out(), /\[the console of vm-01 ended\]/);
-      assert.doesNotMatch(out().slice(out().lastIndexOf('ended]')), /-icanon|-echo\b|-isig/);
-      assert.match(out().slice(out().lastIndexOf('ended]')), / icanon| echo\b/);
+      assert.equal(await left.ended, 1, left.out());
+      assert.match(left.out(), /\[firstlight: Firstlight stops\.\][^]*\[the console of vm-01 ended\]/);
+      for (const { out } of [killed, left]) assert.deepEqual(terminalModes(out()), [PLAIN_MODES, PLAIN_MODES]);
     }),
 );
 

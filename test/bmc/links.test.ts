@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openBmc } from '../../src/bmc/index.ts';
+import { setImmediate } from 'node:timers/promises';
 import { openIpmi } from '../../src/bmc/ipmi.ts';
 import { createLinks } from '../../src/bmc/links.ts';
-import { openRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
 import { withHarness } from '../harness.ts';
 import { startWireBmc } from './wire-bmc.ts';
 
@@ -34,23 +33,24 @@ test('the driver of a link is kept, with what it found out, until the chain is s
 });
 
 test('what a call finds out that outlives its link is not put down to the BMC in its place', async () => {
-  const sim = await openRedfishSim();
+  const bmc = await startWireBmc({ suites: [3] });
   try {
     await withHarness({}, async ({ bmcs, addMachine, setBmc }) => {
       const { id } = addMachine('vm-01');
-      setBmc(id, { driver: 'redfish', port: sim.port });
-      const links = createLinks({ open: openBmc, password: bmcs.password, learn: bmcs.learn });
+      setBmc(id, { port: bmc.port });
+      const links = createLinks({ open: openIpmi, password: bmcs.password, learn: bmcs.learn });
       bmcs.onChanged(links.forget);
       const [link] = bmcs.chain(id);
       assert.ok(link);
       const running = links.driver(link).powerState();
-      setBmc(id, { driver: 'redfish', address: '127.0.0.2', port: sim.port });
-      await running.catch(() => undefined);
+      await setImmediate();
+      setBmc(id, { address: '127.0.0.2', port: bmc.port });
+      assert.equal(await running, 'off');
       assert.deepEqual(bmcs.chain(id)[0]?.learned, {});
       await links.close();
     });
   } finally {
-    await sim.stop();
+    await bmc.stop();
   }
 });
 

@@ -1,5 +1,5 @@
 -- The whole state of an appliance. Times are milliseconds since 1970 UTC; addresses and MACs are text as people write them.
--- UNIQUE keys, not code, make double leases and double tickets impossible.
+-- UNIQUE keys, not code, make double tickets, jobs and reservations impossible; leases see decisions/0007.
 
 CREATE TABLE machine (
   id          INTEGER PRIMARY KEY,
