@@ -13,7 +13,7 @@ import { openLeases } from '../src/store/leases.ts';
 import { openMachines } from '../src/store/machines.ts';
 import { openOrders } from '../src/store/orders.ts';
 import { openSecrets } from '../src/store/secrets.ts';
-import { BMC_PASSWORD, BMC_USER, type BenchBmc } from './bmc-plan.ts';
+import { type BenchBmc, BMC_PASSWORD, BMC_USER } from './bmc-plan.ts';
 import { clientMac } from './clients.ts';
 
 /** A call to a driver that has ended. It began when the driver was asked: in its lane it may have waited before. */

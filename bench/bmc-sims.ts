@@ -2,12 +2,13 @@
  * The simulated BMCs of one measurement: `node bench/bmc-sims.ts MIX`, a BmcMix as JSON, inside the BMCs' namespace. Prints
  * `ready` when all of them listen, and when it is ended how many of their machines are on, as JSON.
  */
-import { parseFaults } from '../src/lab/bmc-sim/ipmi-faults.ts';
+
 import { startIpmiBmc } from '../src/lab/bmc-sim/ipmi.ts';
+import { parseFaults } from '../src/lab/bmc-sim/ipmi-faults.ts';
 import { openRedfishSim } from '../src/lab/bmc-sim/redfish.ts';
 import { DRIVER_PORTS } from '../src/model/bmc.ts';
 import { PRIVILEGE } from '../src/wire/ipmi.ts';
-import { BMC_PASSWORD, BMC_USER, type BenchBmc, type BmcMix, bmcsOf } from './bmc-plan.ts';
+import { type BenchBmc, BMC_PASSWORD, BMC_USER, type BmcMix, bmcsOf } from './bmc-plan.ts';
 
 /** What the machines behind the BMCs say at the end. */
 export type SimsEnd = { on: number };

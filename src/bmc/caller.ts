@@ -54,7 +54,12 @@ export function createCaller({ lanes, links, bmcs, events, clock, steady }: Call
     if (usableLinks(chain).includes(present)) return present;
     const refusal = present.refusal ?? chain.find((one) => one.refusal?.kind === 'certificate')?.refusal;
     const kind = (refusal?.kind ?? 'refused') as BmcErrorKind;
-    throw new BmcError(kind, link, `is not asked any more: ${refusal?.text}`, 'Set it again with: firstlight bmc set');
+    throw new BmcError(
+      kind,
+      link,
+      `is not asked any more: ${refusal?.text.replace(/\.$/, '')}`,
+      'Set it again with: firstlight bmc set',
+    );
   }
 
   return {

@@ -57,6 +57,7 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
   let shutOpened = (): void => undefined;
   let pausing: AbortController | undefined;
   let isHurried = false;
+  let isToldLost = false;
   let isClosed = false;
 
   const isWanted = (): boolean => !isClosed && (watchers.size > 0 || isKept());
@@ -100,13 +101,19 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
     recent = createRecent(RECENT_BYTES);
     recent.add(await readBefore(RECENT_BYTES));
     let failures = 0;
+    isToldLost = false;
     while (isWanted()) {
       isHurried = false;
-      const began = steady();
-      const { why, isOurs } = await readOnce(failures);
+      const { why, openMs, isOurs } = await readOnce(failures);
       if (!isWanted()) break;
       if (isOurs || isHurried) continue;
-      failures = steady() - began >= STEADY_MS ? 1 : failures + 1;
+      failures = (openMs ?? 0) >= STEADY_MS ? 1 : failures + 1;
+      // one that opens and ends again and again is told once, and not each time
+      const isNews = failures === FAILURES_TO_TELL || (failures > FAILURES_TO_TELL && openMs === undefined);
+      if (isNews && !isToldLost && isKept()) {
+        isToldLost = true;
+        onKept(`the console is not read: ${why}`);
+      }
       await pause(why, failures);
     }
     problem = 'nobody watches it';
@@ -116,7 +123,7 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
   }
 
   /** From the opening to the end. `isOurs`: nobody wanted it for a moment, and it was closed. */
-  async function readOnce(failures: number): Promise<{ why: string; isOurs: boolean }> {
+  async function readOnce(failures: number): Promise<{ why: string; openMs?: number; isOurs: boolean }> {
     beginAttempt();
     let console: BmcConsole;
     try {
@@ -128,10 +135,12 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
       return { why: problem, isOurs: false };
     }
     opened = console;
+    const since = steady();
     endAttempt(console);
     for (const watcher of watchers) makeReady(watcher);
     if (failures > 0) sayToAll('The console is open again.');
-    if (failures >= FAILURES_TO_TELL && isKept()) onKept('the console is read again');
+    if (isToldLost) onKept('the console is read again');
+    isToldLost = false;
     console.onData((bytes) => {
       if (isClosed) return; // the store that knows the boot may be closed too
       log.append(boot(), bytes);
@@ -141,7 +150,7 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
 
     let isOurs = false;
     const { promise: over, resolve: tellOver } = Promise.withResolvers<string>();
-    void console.ended.then(tellOver);
+    void console.ended.then(tellOver, (error: Error) => tellOver(error.message));
     shutOpened = () => {
       if (isOurs) return;
       isOurs = true;
@@ -151,7 +160,7 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
     if (!isWanted()) shutOpened();
     const why = await over;
     if (!isOurs) noteClosed(`The console ended: ${why}.`);
-    return { why: `The console ended: ${why}.`, isOurs };
+    return { why: `The console ended: ${why}.`, openMs: steady() - since, isOurs };
   }
 
   function noteClosed(text: string): void {
@@ -163,7 +172,6 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
   async function pause(why: string, failures: number): Promise<void> {
     const ms = nextTryMs(failures, watchers.size > 0);
     sayToAll(`${why} It is tried again in ${describeSpan(ms)}.`);
-    if (failures === FAILURES_TO_TELL && isKept()) onKept(`the console is not read: ${why}`);
     pausing = new AbortController();
     await sleep(ms, pausing.signal).catch(() => undefined); // it was hurried, or is not wanted any more
     pausing = undefined;
@@ -234,10 +242,13 @@ export function createLine({ open, isKept, boot, log, readBefore, onKept, onIdle
       wake();
     },
     /** The open console. Throws `expectation-failed` when nobody has it open, `bmc-failed` when it cannot be opened. */
-    async whenOpen(): Promise<BmcConsole> {
+    async whenOpen(name: string): Promise<BmcConsole> {
       const present = opened ?? (await attempt);
       if (present) return present;
-      throw new AppError(running ? 'bmc-failed' : 'expectation-failed', `the console is not open: ${problem}`);
+      throw new AppError(
+        running ? 'bmc-failed' : 'expectation-failed',
+        `the console of ${name} is not open: ${problem}`,
+      );
     },
     isOpen: (): boolean => opened !== undefined,
     /** For good. Resolves once the BMC was told. */

@@ -119,7 +119,7 @@ export function createConsoles(options: ConsolesOptions) {
         `the console of ${name} is not open: nobody watches it`,
         `watch it with: firstlight console ${name}`,
       );
-    const console = await one.line.whenOpen();
+    const console = await one.line.whenOpen(name);
     refuseLocked(id); // it may have been locked meanwhile
     if (isNewTypist(one.typists.get(by), steady())) tell(id, by, 'type', `${by} types on the console`);
     one.typists.set(by, steady());

@@ -11,6 +11,8 @@ export type LaneOptions = {
   spacingMs: number;
   /** Calls at once in all, by what they are for: BMCs that hang fill their own share and nobody else's. */
   caps: Readonly<Record<Pool, number>>;
+  /** A call that takes longer leaves its place in the pool to others: whoever hangs for the first time is not known yet. */
+  lateMs?: number;
   steady: () => number;
   sleep?: Sleep;
 };
@@ -25,11 +27,33 @@ export type Lanes = {
   isBusy(key: string): boolean;
 };
 
+const LATE_MS = 1500;
+/** So many calls may have left their place: each still holds a socket. */
+const MOST_LATE = 256;
+
 type Lane = { tail: Promise<void>; waiting: number; freeAt: number };
 
-export function createLanes({ spacingMs, caps, steady, sleep = sleepFor }: LaneOptions): Lanes {
+export function createLanes({ spacingMs, caps, lateMs = LATE_MS, steady, sleep = sleepFor }: LaneOptions): Lanes {
   const lanes = new Map<string, Lane>();
   const pools = { order: createCap(caps.order), poll: createCap(caps.poll), silent: createCap(caps.silent) };
+  let late = 0;
+
+  /** Gives what is called when a call has ended: its place is given back then, or was already because it was late. */
+  function holdPlace(give: () => void, pool: Pool): () => void {
+    let isLate = false;
+    const leaveEarly = (): void => {
+      if (late >= MOST_LATE) return;
+      isLate = true;
+      late++;
+      give();
+    };
+    const timer = pool === 'silent' ? undefined : setTimeout(leaveEarly, lateMs).unref();
+    return () => {
+      clearTimeout(timer);
+      if (isLate) late--;
+      else give();
+    };
+  }
 
   return {
     async run(key, pool, work, signal) {
@@ -44,14 +68,14 @@ export function createLanes({ spacingMs, caps, steady, sleep = sleepFor }: LaneO
         const pauseMs = lane.freeAt - steady();
         if (pauseMs > 0) await sleep(pauseMs, signal);
         signal?.throwIfAborted();
-        const give = await pools[pool]();
+        const end = holdPlace(await pools[pool](), pool);
         try {
           signal?.throwIfAborted(); // that may have taken a while too
           return await work().finally(() => {
             lane.freeAt = steady() + spacingMs;
           });
         } finally {
-          give();
+          end();
         }
       } finally {
         lane.waiting--;

@@ -41,6 +41,7 @@ export async function perform({ order }: Pick<KeptOrder, 'order'>, from: Progres
 
   const failed: string[] = [];
   let progress = from;
+  let driver: DriverName | undefined;
   for (const [index, link] of links.entries()) {
     const attempt = await performWith(link, order, progress, index < links.length - 1, around);
     if (attempt.kind === 'ended') {
@@ -49,16 +50,18 @@ export async function perform({ order }: Pick<KeptOrder, 'order'>, from: Progres
       return { state, result: `${result}${instead}`, driver: link.driver };
     }
     failed.push(`${link.driver}: ${attempt.why}`);
+    driver = link.driver;
+    if (!attempt.goesOn) break;
     progress = handOver(attempt.progress, around.clock());
   }
   const only = failed.length === 1 ? failed[0]?.slice(failed[0].indexOf(': ') + 2) : undefined;
-  return { state: 'failed', result: only ?? failed.join('; '), driver: links.at(-1)?.driver };
+  return { state: 'failed', result: only ?? failed.join('; '), driver };
 }
 
 /** A command that may not be given any more. */
 class Forbidden extends Error {}
 
-type Attempt = { kind: 'ended'; outcome: Outcome } | { kind: 'next'; why: string; progress: Progress };
+type Attempt = { kind: 'ended'; outcome: Outcome } | { kind: 'next'; why: string; progress: Progress; goesOn: boolean };
 
 async function performWith(
   link: KeptLink,
@@ -70,7 +73,7 @@ async function performWith(
   const { clock, signal } = around;
   if (link.driver === 'manual') {
     if (order.kind !== 'power' && order.kind !== 'boot')
-      return { kind: 'next', why: lacks(link, `way to ${order.kind}`).text, progress: from };
+      return { kind: 'next', why: lacks(link, `way to ${order.kind}`).text, progress: from, goesOn: true };
     await around.save(from, link.driver);
     return { kind: 'ended', outcome: await around.askPerson(order, signal) };
   }
@@ -119,7 +122,8 @@ async function performWith(
       failures[which] = { count: count + 1, since };
       const isSettling = order.kind === 'power' && progress.stage !== 'begin';
       const verdict = judgeFailure(error.kind, { count: count + 1, sinceMs: clock() - since, isSettling }, hasNext);
-      if (verdict.kind !== 'retry') return { kind: 'next', why: error.text, progress };
+      if (verdict.kind !== 'retry')
+        return { kind: 'next', why: error.text, progress, goesOn: verdict.kind === 'next-driver' };
       await around.sleep(verdict.inMs, signal);
     }
   }

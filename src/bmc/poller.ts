@@ -19,8 +19,8 @@ export type PollerOptions = {
 
 /** Drivers that can read the power. */
 const POLLED: readonly string[] = ['redfish', 'ipmi', 'ipmitool', 'webhook', 'exec'];
-/** Polls that are due are begun this often. */
-const TICK_MS = 1000;
+/** Polls that are due are begun this often, some at a time: those of a second at once would wait for each other. */
+const TICK_MS = 100;
 
 type Poll = { dueAt: number; waitMs?: number; isRunning: boolean };
 
@@ -48,12 +48,11 @@ export function createPoller({ bmcs, health, isBusy, read, pollPlan, steady, cha
     const now = steady();
     chains ??= bmcs.chains();
     for (const [machineId, chain] of chains) {
-      const link = usableLinks(chain).find(({ driver }) => POLLED.includes(driver));
-      if (!link) continue;
       const poll = polls.get(machineId) ?? { dueAt: now + plan(machineId, undefined), isRunning: false };
       polls.set(machineId, poll);
-      if (poll.isRunning || now < poll.dueAt || isBusy(link)) continue;
-      void look(machineId, poll);
+      if (poll.isRunning || now < poll.dueAt) continue;
+      const link = usableLinks(chain).find(({ driver }) => POLLED.includes(driver));
+      if (link && !isBusy(link)) void look(machineId, poll);
     }
   }
 

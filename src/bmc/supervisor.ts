@@ -318,7 +318,7 @@ export function createSupervisor(options: SupervisorOptions) {
     let problem: unknown = new BmcError(
       'refused',
       chain[0] as KeptLink,
-      `is not asked any more: ${chain.find((link) => link.refusal)?.refusal?.text}`,
+      `is not asked any more: ${chain.find((link) => link.refusal)?.refusal?.text.replace(/\.$/, '')}`,
       'Set it again with: firstlight bmc set',
     );
     for (const link of links) {

@@ -170,7 +170,7 @@ function Health({ bmc }: { bmc: ShownBmc }) {
   const facts = [
     latencyMs === undefined ? '' : `answers in ${Math.round(latencyMs)} ms`,
     answeredAt === undefined
-      ? 'has not answered yet'
+      ? 'nothing was read of it yet'
       : `last ${roughDuration(now.value - answeredAt)} ago${driver === undefined ? '' : ` by ${driver}`}`,
     `${calls} ${calls === 1 ? 'call' : 'calls'}, ${failures} failed`,
   ];

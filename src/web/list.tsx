@@ -7,7 +7,7 @@ import { openMachine } from './place.ts';
 import { allRows, filterText, isListed, shownRows } from './rack.ts';
 import { isStale, troubleOf } from './row-bmc.ts';
 import type { Row, ShownPower } from './shapes.ts';
-import { dayAndTime, now, roughDuration, shortMoment } from './time.ts';
+import { now, roughDuration, shortMoment } from './time.ts';
 
 export function MachineList() {
   const rows = shownRows.value;
@@ -88,13 +88,10 @@ function MachineRow({ row }: { row: Signal<Row> }) {
 
 function PowerCell({ row }: { row: Row }) {
   const { machine, heardAt, orders } = row;
-  const { word, since, readAt, asked } = machine.power;
-  const title = since === undefined ? '' : `${word} since ${dayAndTime(since)}`;
+  const { word, readAt, asked } = machine.power;
   return (
     <>
-      <span class={`power-${word}`} title={title}>
-        {word === 'unknown' && !machine.hasBmc ? 'no BMC' : word}
-      </span>
+      <span class={`power-${word}`}>{word === 'unknown' && !machine.hasBmc ? 'no BMC' : word}</span>
       {orders[0] && <div class="ordered">{describeOrder(orders[0].order)}…</div>}
       {asked && (
         <NoteLink name={machine.name} why={asked}>

@@ -28,7 +28,7 @@ export function OrdersUnderWay({ row }: { row: Row }) {
     const answer = await ask<PowerAnswer>('GET', path);
     changeRow(machine.id, (before) => rowWithPower(before, answer));
   };
-  /** Whoever else ended it meanwhile: then it is gone, and the answer says how. */
+  /** What was ended is gone before its button can be pressed again. */
   const end = (rest: string): Promise<void> => run(() => ask('POST', rest).then(readAgain));
 
   return (

@@ -368,7 +368,7 @@ test(
       await until(() => left.out().includes('leaves it'));
       await rig.consoles.close();
       assert.equal(await left.ended, 1, left.out());
-      assert.match(left.out(), /\[firstlight: Firstlight stops\.\][^]*\[the console of vm-01 ended\]/);
+      assert.match(left.out(), /\[firstlight: Firstlight stops\.\][\s\S]*\[the console of vm-01 ended\]/);
       for (const { out } of [killed, left]) assert.deepEqual(terminalModes(out()), [PLAIN_MODES, PLAIN_MODES]);
     }),
 );
