@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Packets, readPackets } from './bmc-packets.ts';
 
 /** What this process took over some time, with all its threads; its packets are all those of its network namespace. */
@@ -16,9 +17,11 @@ export type Meter = {
 const LOOK_MS = 5;
 
 /** Gives, when called later, what this process took since now. */
-export function startMeter(): () => Meter {
+export async function startMeter(): Promise<() => Meter> {
   const delay = monitorEventLoopDelay({ resolution: LOOK_MS });
   delay.enable();
+  await sleep(LOOK_MS * 4); // a pause counts from the look before it, of which there is none yet
+  delay.reset();
   const cpu = process.cpuUsage();
   const packets = readPackets();
   const startedAt = performance.now();

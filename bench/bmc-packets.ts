@@ -11,12 +11,12 @@ export function readPackets(): Packets {
 /** proc(5), /proc/net/snmp: for each protocol a line of names and one of numbers (RFC 4113 and RFC 4022). */
 export function parsePackets(snmp: string): Packets {
   return {
-    udp: valueOf(snmp, 'Udp', 'InDatagrams') + valueOf(snmp, 'Udp', 'OutDatagrams'),
-    tcp: valueOf(snmp, 'Tcp', 'InSegs') + valueOf(snmp, 'Tcp', 'OutSegs'),
+    udp: counterOf(snmp, 'Udp', 'InDatagrams') + counterOf(snmp, 'Udp', 'OutDatagrams'),
+    tcp: counterOf(snmp, 'Tcp', 'InSegs') + counterOf(snmp, 'Tcp', 'OutSegs'),
   };
 }
 
-function valueOf(snmp: string, protocol: string, name: string): number {
+function counterOf(snmp: string, protocol: string, name: string): number {
   const [names, values] = snmp
     .split('\n')
     .filter((line) => line.startsWith(`${protocol}: `))

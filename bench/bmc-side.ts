@@ -2,7 +2,7 @@
  * The measured process: `node bench/bmc-side.ts TASK FOLDER`, a BmcTask as JSON, inside the appliance's namespace, while the
  * simulated BMCs run elsewhere. Its last line is a SideResult as JSON.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { PollPlan } from '../src/bmc/polling.ts';
 import { type Call, openAppliance } from './bmc-appliance.ts';
 import { type Meter, startMeter } from './bmc-meter.ts';
@@ -13,10 +13,12 @@ import { type Spread, spreadOf } from './spread.ts';
 /** Polls that ended while it was measured; their times are those of the ones that did not fail. */
 export type PollsResult = { done: number; failed: number; times: Spread; meter: Meter };
 
-/** Orders of the machines whose BMC answers: seconds from when they were placed to the first and the last that was verified. */
+/** Orders of the machines whose BMC answers. Seconds from the first that was placed. */
 export type OrdersResult = {
   done: number;
   failed: number;
+  /** Until all were placed, and until the first and the last were verified. */
+  placedSeconds: number;
   firstSeconds: number;
   lastSeconds: number;
   /** Of each of these machines, on average. */
@@ -48,8 +50,8 @@ async function measurePolls(task: BmcTask & { kind: 'polls' }, place: string): P
   const appliance = openAppliance(place, bmcsOf(task), settings, (call) => void calls.push(call));
   appliance.supervisor.start();
   await sleep(task.warmUpMs);
+  const stop = await startMeter();
   calls = [];
-  const stop = startMeter();
   await sleep(task.measureMs);
   const meter = stop();
   const measured = calls;
@@ -80,11 +82,15 @@ async function measureOrders(task: BmcTask & { kind: 'orders' }, place: string):
     if (kind !== 'power.command' && kind !== 'power.failed') return;
     if (machineId !== undefined && answering.has(machineId)) endedAt[kind].push(performance.now());
   });
+  const stop = await startMeter();
   calls.length = 0;
-  const stop = startMeter();
-  const placedAt = performance.now();
+  const beganAt = performance.now();
   const order = { kind: 'power', action: 'on' } as const;
-  for (const machineId of ids) supervisor.place({ machineId, order, askedBy: 'bench' });
+  for (const machineId of ids) {
+    supervisor.place({ machineId, order, askedBy: 'bench' });
+    await nextTurn(); // each is a request of its own
+  }
+  const placedSeconds = (performance.now() - beganAt) / 1000;
   const { 'power.command': done, 'power.failed': failed } = endedAt;
   await until(`${answering.size} machines are on`, () => done.length + failed.length === answering.size);
   const meter = stop();
@@ -95,8 +101,9 @@ async function measureOrders(task: BmcTask & { kind: 'orders' }, place: string):
     orders: {
       done: done.length,
       failed: failed.length,
-      firstSeconds: (Math.min(...done) - placedAt) / 1000,
-      lastSeconds: (Math.max(...done) - placedAt) / 1000,
+      placedSeconds,
+      firstSeconds: (Math.min(...done) - beganAt) / 1000,
+      lastSeconds: (Math.max(...done) - beganAt) / 1000,
       looks: perMachine('powerState'),
       commands: perMachine('setPower'),
       meter,

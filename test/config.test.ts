@@ -123,8 +123,24 @@ test('without other flags all has its default', needsInterface, () => {
     acceptAutomatically: false,
     unknownBoots: 'scout',
     proxy: false,
+    execFolder: '/etc/firstlight/exec',
     user: 'firstlight',
   });
+});
+
+test('machines are switched on in batches as the flags say', needsInterface, () => {
+  const { name } = present as NonNullable<typeof present>;
+  const staggerOf = (flags: object) => readConfig({ interface: [name], ...flags }).stagger;
+  assert.deepEqual(staggerOf({ powerBatch: '4', powerPause: '2.5' }), { batch: 4, pauseMs: 2500 });
+  assert.deepEqual(staggerOf({ powerPause: '0' }), { batch: 10, pauseMs: 0 });
+  assert.deepEqual(staggerOf({ powerBatch: '1' }), { batch: 1, pauseMs: 5000 });
+  for (const [flags, problem] of [
+    [{ powerBatch: '0' }, '--power-batch 0: 1 to 10000'],
+    [{ powerBatch: 'many' }, '--power-batch many: 1 to 10000'],
+    [{ powerPause: '-1' }, '--power-pause -1: 0 to 3600 seconds'],
+    [{ powerPause: 'soon' }, '--power-pause soon: 0 to 3600 seconds'],
+  ] as const)
+    assert.throws(() => staggerOf(flags), { message: problem });
 });
 
 test('flags become what they say', needsInterface, () => {

@@ -49,13 +49,14 @@ export type Consoles = ReturnType<typeof createConsoles>;
 export function createConsoles(options: ConsolesOptions) {
   const { machines, bmcs, events, supervisor, folder, limits, steady, sleep = sleepFor } = options;
   const kept = new Map<number, Kept>();
+  let isStarted = false;
   const folderOf = (machineId: number): string => join(folder, String(machineId));
   const isKept = (machineId: number): boolean => isConsoleKept(bmcs.chain(machineId));
   const bootOf = (machineId: number): number => machines.byId(machineId)?.boot ?? 0;
 
   bmcs.onChanged((machineId) => {
     if (bmcs.chain(machineId).length === 0) kept.get(machineId)?.line.dismiss('The machine has no BMC any more.');
-    if (isKept(machineId) && machines.byId(machineId)) keptOf(machineId);
+    if (isStarted && isKept(machineId) && machines.byId(machineId)) keptOf(machineId);
     kept.get(machineId)?.line.hurry();
   });
   machines.onRemoved(dropRemoved);
@@ -142,8 +143,9 @@ export function createConsoles(options: ConsolesOptions) {
   }
 
   return {
-    /** Begin to read the consoles that are read always. */
+    /** Begin to read the consoles that are read always, and forget the logs of machines that are no more. */
     start(): void {
+      isStarted = true;
       dropRemoved();
       for (const [machineId, chain] of bmcs.chains()) if (isConsoleKept(chain)) keptOf(machineId).line.wake();
     },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { openBmc } from '../../src/bmc/index.ts';
 import { otherWay } from '../../src/bmc/other-way.ts';
 import { createSupervisor, type Supervisor } from '../../src/bmc/supervisor.ts';
 import type { BootWish, DriverName, Order } from '../../src/model/bmc.ts';
@@ -44,6 +45,7 @@ async function withMachine(t: TestContext, options: WireBmcOptions, check: (rig:
         await acts.shift()?.();
       },
       settings: { spacingMs: 0, polls: false },
+      open: openBmc,
     });
     const idle = () => harness.until(() => harness.orders.open().length === 0);
     try {
@@ -168,7 +170,7 @@ test('a machine is awaited across a restart', (t) =>
   withMachine(t, {}, async ({ harness, supervisor, carryOut, pass, missing }) => {
     await carryOut(...NETWORK);
     await supervisor.close();
-    const later = createSupervisor({ ...harness, steady: harness.clock, settings: { polls: false }, sleep: nextTurn });
+    const later = createSupervisor({ ...harness, steady: harness.clock, settings: { polls: false }, open: openBmc });
     await pass(6);
     assert.equal(missing().length, 1);
     await later.close();

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -353,6 +362,18 @@ test('a machine that is removed takes its console and its logs with it, and the 
     assert.deepEqual([bob.text(), await consoles.logs(next.id)], ['', []]);
   }));
 
+test('what is on its way to the log of a machine that is removed is not written', () =>
+  withKeeper(async ({ consoles, bmc, machine, folder, harness }) => {
+    const watch = consoles.watch(machine, 'ada');
+    await watch.ready;
+    const { promise: gone, resolve } = Promise.withResolvers<string>();
+    watch.begin({ bytes: () => harness.machines.remove(machine.id), say: () => undefined, end: resolve }, false);
+    bmc.serial.write(Buffer.from('the last words'));
+    assert.equal(await gone, 'The machine was removed.');
+    await until(() => bmc.sessions.open === 0);
+    assert.equal(existsSync(folder), false);
+  }));
+
 // ------------------------------------------------------------------------------------------------- typing
 
 test('what is typed reaches the machine in its order, a break too, and is told once for each who types', () =>
@@ -393,12 +414,13 @@ test('nothing is typed on a locked machine, on a console that nobody watches, or
       message: /console of vm-01 is not open: nobody watches it/,
     });
     const ada = look(consoles.watch(machine, 'ada'));
-    await ada.began;
+    const early = assert.rejects(type(), { code: 'machine-locked' }); // by the time it is open
+    harness.machines.setLocked(machine.id, true);
+    await Promise.all([ada.began, early]);
     let typed = '';
     bmc.serial.onInput((bytes) => {
       typed += bytes.toString();
     });
-    harness.machines.setLocked(machine.id, true);
     await assert.rejects(type(), { code: 'machine-locked', next: /firstlight unlock vm-01/ });
     await assert.rejects(consoles.sendBreak(machine, 'ada'), { code: 'machine-locked' });
     bmc.serial.write(Buffer.from('watching is allowed'));
@@ -471,18 +493,21 @@ test('a log that grows too long keeps its beginning and its end, however often',
 
 test('the newest boots are kept: by when they were written, for a restored database numbers anew', () =>
   withLog({}, async (log, folder) => {
-    for (const boot of [40, 41, 42, 2]) {
+    const keep = async (boot: number): Promise<void> => {
       log.append(boot, Buffer.from(`boot ${boot}`));
       await log.flushed();
-    }
+    };
+    for (const boot of [40, 41, 42]) await keep(boot);
+    for (const [age, boot] of [40, 42, 41].entries()) utimesSync(join(folder, `boot-${boot}.log`), 9 - age, 9 - age);
     writeFileSync(join(folder, 'boot-x.log'), 'not one of ours');
+    await keep(2);
     assert.deepEqual(
       listLogs(folder).map(({ boot }) => boot),
-      [2, 41, 42],
+      [2, 40, 42],
     );
-    log.append(41, Buffer.from(' again'));
+    log.append(40, Buffer.from(' again'));
     await log.flushed();
-    assert.equal(read(folder, 41), 'boot 41 again');
+    assert.equal(read(folder, 40), 'boot 40 again');
   }));
 
 test('boots that follow each other faster than the disk are kept apart', () =>
