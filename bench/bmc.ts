@@ -79,20 +79,20 @@ const PEERS: readonly [PeerName, string][] = [
 ];
 
 async function poll(title: string, mix: BmcMix, place: string): Promise<PollsRow> {
-  const { answer, ...row } = await measure<{ polls: PollsResult }>({ ...mix, kind: 'polls', ...pace }, place);
+  const { answer, bmcs, others } = await measure<{ polls: PollsResult }>({ ...mix, kind: 'polls', ...pace }, place);
   const { done, failed } = answer.polls;
   say(`polls, ${title}: ${done} polls, ${failed} failed`);
-  return { title, ...row, result: answer.polls };
+  return { title, bmcs, others, result: answer.polls };
 }
 
 async function switchOn(title: string, mix: BmcMix, isKnown: boolean, place: string): Promise<OrdersRow> {
   const task = { ...mix, kind: 'orders', isKnown } as const;
-  const { answer, end, ...row } = await measure<{ orders: OrdersResult }>(task, place);
+  const { answer, end, bmcs, others } = await measure<{ orders: OrdersResult }>(task, place);
   const { done, failed, lastSeconds } = answer.orders;
   // what the orders say is compared with what the machines are
   if (end.on !== done) throw new BenchError(`${done} machines were said to be on, and ${end.on} are`);
   say(`power on, ${title}: ${done} machines in ${lastSeconds.toFixed(1)} s, ${failed} failed`);
-  return { title, ...row, result: answer.orders };
+  return { title, bmcs, others, result: answer.orders };
 }
 
 /** Runs a task against BMCs of its own. */
@@ -104,12 +104,12 @@ async function measure<Answer extends SideResult>(task: BmcTask, place: string) 
 }
 
 async function ask(name: PeerName, title: string, place: string): Promise<PeerRow> {
-  const { answer, ...row } = await withBmcs(IPMI, place, async () => {
+  const { answer, bmcs, others } = await withBmcs(IPMI, place, async () => {
     const output = await runNode(['bmc-peer.ts', name, JSON.stringify(IPMI), place]);
     return JSON.parse(output) as PeerResult;
   });
   say(`${title}: ${answer.done} read in ${answer.seconds.toFixed(1)} s, ${answer.failed} failed`);
-  return { title, ...row, result: answer };
+  return { title, bmcs, others, result: answer };
 }
 
 /** Starts the BMCs of a mix, works with them, and ends them. */

@@ -110,10 +110,11 @@ export async function startAppliance(config: Config, log: (line: string) => void
     instance: own.instance,
     arrivals,
     loadersFolder: config.loaders,
+    consoleFolder: join(config.data, 'console'),
     hasSecurityMirror: securityArchive !== undefined,
     power: { settings: { execFolder: config.execFolder, ...(config.stagger ? { stagger: config.stagger } : {}) } },
   });
-  const { network, leases, bmcs, jobs, events, supervisor, runner, files, door, dhcp } = parts;
+  const { network, leases, bmcs, jobs, events, supervisor, consoles, runner, files, door, dhcp } = parts;
   const resealed = bmcs.reseal();
   if (resealed > 0) log(`${resealed} passwords were sealed anew with the newest key`);
   for (const served of config.subnets) network.putSubnet(subnetToServe(served, config, network));
@@ -158,6 +159,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
     return found ? [createWatch({ sockets: found, own, clock, tell: tellForeign })] : [];
   });
   supervisor.start();
+  consoles.start();
   runner.wake();
   const houseTimer = setInterval(() => jobs.dropExpiredRuns(clock()), HOUSEKEEPING_MS);
   events.emit({
@@ -216,6 +218,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
       shelf.close();
       clearInterval(houseTimer);
       runner.stop();
+      await consoles.close();
       await supervisor.close();
       door.stop();
       for (const { http, tftp } of fileServers) {

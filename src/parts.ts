@@ -1,3 +1,4 @@
+import { createConsoles } from './bmc/console.ts';
 import { createSupervisor, type SupervisorOptions } from './bmc/supervisor.ts';
 import { createBootFiles } from './boot/open.ts';
 import type { Shelf } from './boot/shelf.ts';
@@ -33,6 +34,8 @@ export type Given = {
   instance: string;
   arrivals: readonly Arrival[];
   loadersFolder: string;
+  /** Where the logs of serial consoles are kept. */
+  consoleFolder: string;
   hasSecurityMirror: boolean;
   /** How BMCs are treated, where it is not as usual. */
   power?: Partial<Pick<SupervisorOptions, 'settings' | 'clock' | 'steady' | 'sleep'>>;
@@ -51,6 +54,7 @@ export function joinParts({
   instance,
   arrivals,
   loadersFolder,
+  consoleFolder,
   hasSecurityMirror,
   power,
 }: Given) {
@@ -70,6 +74,7 @@ export function joinParts({
   const kept = { machines, bmcs, orders, network, leases, optionSettings, jobs, events, settings, clock };
 
   const supervisor = createSupervisor({ machines, bmcs, orders, events, clock, steady, ...power });
+  const consoles = createConsoles({ machines, bmcs, events, supervisor, folder: consoleFolder, steady });
   const runner = createRunner({
     machines,
     jobs,
@@ -92,5 +97,19 @@ export function joinParts({
     bootenv: (name) => library().offered(name),
   });
   const explain = createExplain({ ...kept, look: dhcp.look, library, files, arrivals, loadersFolder });
-  return { ...kept, secrets, history, library, supervisor, runner, discovery, files, door, dhcp, explain, arrivals };
+  return {
+    ...kept,
+    secrets,
+    history,
+    library,
+    supervisor,
+    consoles,
+    runner,
+    discovery,
+    files,
+    door,
+    dhcp,
+    explain,
+    arrivals,
+  };
 }

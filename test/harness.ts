@@ -95,10 +95,11 @@ export async function startHarness(options: Options = {}) {
     instance: 'test',
     arrivals: [ARRIVAL],
     loadersFolder,
+    consoleFolder: join(folder, 'data', 'console'),
     hasSecurityMirror: true,
     power: powerAtOnce(),
   });
-  const { machines, bmcs, network, events, supervisor, runner, files, door, dhcp } = parts;
+  const { machines, bmcs, network, events, supervisor, consoles, runner, files, door, dhcp } = parts;
   const told: Event[] = [];
   events.listen((event) => void told.push(event));
   const subnet = network.putSubnet({
@@ -235,6 +236,7 @@ export async function startHarness(options: Options = {}) {
     /** Stop everything; the folder stays when it is to be opened again. */
     async close(keep: 'keep' | 'remove' = 'remove'): Promise<void> {
       runner.stop();
+      await consoles.close();
       await supervisor.close();
       dhcp.close();
       for (const close of closers.reverse()) await close();
@@ -455,4 +457,13 @@ export function inventory(wanted: { disks?: 'empty' | 'used'; serial?: string; u
     })),
     bmc: null,
   };
+}
+
+/** A TCP port of loopback that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { type Static, Type } from 'typebox';
 import { judgeBootOrder } from '../bmc/boot-order.ts';
+import { checkConsoleSetting } from '../bmc/console-plan.ts';
 import { type BmcDriver, BmcError, type BmcTarget } from '../bmc/driver.ts';
 import { scanBmcs } from '../bmc/scan.ts';
 import { parseScanRange } from '../bmc/scan-range.ts';
@@ -247,6 +248,8 @@ export async function readChain(
       if (!(error instanceof BmcError)) throw error;
       throw new AppError('bad-request', error.text);
     }
+    const problem = checkConsoleSetting(read.settings);
+    if (problem) throw new AppError('bad-request', problem);
     chain.push(read);
   }
   return chain;

@@ -1,5 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { Consoles } from '../bmc/console.ts';
 import type { Supervisor } from '../bmc/supervisor.ts';
 import type { Library } from '../boot/library.ts';
 import type { OptionLevels } from '../dhcp/options.ts';
@@ -25,6 +26,7 @@ import { WireError } from '../wire/bytes.ts';
 import type { Discovery } from '../workflow/discovery.ts';
 import type { Runner } from '../workflow/runner.ts';
 import { addBmcRoutes } from './bmc.ts';
+import { addConsoleRoutes } from './console.ts';
 import { addContentRoutes } from './content.ts';
 import { addEventRoutes } from './events.ts';
 import { addMachineRoutes } from './machines.ts';
@@ -37,6 +39,7 @@ export type ApiOptions = {
   bmcs: Bmcs;
   orders: Orders;
   supervisor: Supervisor;
+  consoles: Consoles;
   secrets: Secrets;
   network: Network;
   leases: Leases;
@@ -121,6 +124,7 @@ export async function createApi(options: ApiOptions): Promise<{
   addMachineRoutes(app, options);
   addPowerRoutes(app, options);
   addBmcRoutes(app, options);
+  addConsoleRoutes(app, options);
   addNetworkRoutes(app, options);
   addContentRoutes(app, options);
   addEventRoutes(app, options);

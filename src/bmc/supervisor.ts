@@ -253,7 +253,7 @@ export function createSupervisor(options: SupervisorOptions) {
       const words = { done: '', failed: ' failed', cancelled: '' }[outcome.state];
       events.emit({
         kind: ({ done: 'power.command', failed: 'power.failed', cancelled: 'power.cancelled' } as const)[outcome.state],
-        text: `${what}${words}: ${outcome.result}, asked by ${order.askedBy}`,
+        text: `${what}${words}: ${outcome.result} (asked by ${order.askedBy})`,
         machineId,
         data: { order: order.id, what, by: order.askedBy, ms: Math.round(ms), driver: outcome.driver },
       });

@@ -119,7 +119,7 @@ async function* readEvents(response: Response): AsyncGenerator<StreamedEvent> {
   }
 }
 
-function findCredentials(): { url: string; token: string } {
+export function findCredentials(): { url: string; token: string } {
   const fromEnvironment = process.env.FIRSTLIGHT_TOKEN;
   const url = process.env.FIRSTLIGHT_URL;
   if (fromEnvironment !== undefined)

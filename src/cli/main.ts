@@ -5,7 +5,8 @@ import type { Bootenv } from '../model/bootenv.ts';
 import type { Machine } from '../model/machine.ts';
 import type { ParamDeclaration } from '../model/params.ts';
 import { addBmcCommands, readPassword, splitPort } from './bmc.ts';
-import { CliError, type Client, openClient, type StreamedEvent } from './client.ts';
+import { CliError, type Client, findCredentials, openClient, type StreamedEvent } from './client.ts';
+import { addConsoleCommand } from './console.ts';
 import { forEach, machinePath } from './each.ts';
 import { addNetworkCommands } from './network.ts';
 import { addPowerCommands } from './power.ts';
@@ -320,6 +321,7 @@ program
     for (const problem of status.contentProblems) say(`content: ${problem}`);
   });
 
+addConsoleCommand(program, { client, place: findCredentials });
 addNetworkCommands(program, { client, say });
 
 program

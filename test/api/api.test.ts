@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { startWireBmc } from '../bmc/wire-bmc.ts';
-import { type Harness, inventory, MAC, type Options, withHarness } from '../harness.ts';
+import { freePort, type Harness, inventory, MAC, type Options, withHarness } from '../harness.ts';
 
 const SECOND = '52:54:00:aa:bb:02';
 const HASH = '$6$salt$Wl4Dyy/uX0Rq1v8pZ0j1e.';
@@ -436,7 +435,7 @@ test('power is read and set by the BMC, and verified', async () => {
       assert.equal((await call('GET', 'machines/vm-01/power?fresh=true')).body.power, 'off');
       assert.equal((await call('POST', 'machines/vm-01/power', { action: 'on', wait: true })).body.power, 'on');
       assert.equal(bmc.isOn, true);
-      assert.equal(harness.told.at(-1)?.text, 'power on: is on, asked by ada');
+      assert.equal(harness.told.at(-1)?.text, 'power on: is on (asked by ada)');
       assertRefused(await call('POST', 'machines/vm-01/power', { action: 'explode' }), 400, 'bad-request', /action/);
     });
   } finally {
@@ -551,14 +550,6 @@ test('what is not there, what is no JSON and what is too large are told', () =>
     });
     assert.equal(large.statusCode, 413);
   }));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Read server-sent events until there are `count`; gives their ids, kinds and texts. */
 async function readStream(

@@ -82,6 +82,7 @@ test('what a BMC tells is asked of the first driver that has it; its failure is 
         driver: 'ipmi',
         identity: { manufacturer: 'Supermicro', serial: 'S0042' },
       });
+      bmc.isOn = true;
       assertAnswered(await call('GET', 'machines/vm-01/bmc/watts'), 200, { driver: 'ipmi', watts: 128 });
       const sensors = await call('GET', 'machines/vm-01/bmc/sensors');
       assert.ok((sensors.body.sensors as unknown[]).length > 0);
@@ -223,9 +224,15 @@ test('no password is in any answer, event, order or file, though BMCs repeat it 
       await say('POST', 'machines/vm-01/power', { action: 'off', wait: true });
       await say('PUT', 'machines/vm-01/bmc', { ...link, address: '', password: SECRET });
       await say('PUT', 'machines/vm-01/bmc', { ...link, password: { text: SECRET } });
-      for (const path of ['machines', 'machines/vm-01', 'machines/vm-01/bmc', 'machines/vm-01/orders', 'credentials'])
+      for (const path of [
+        'machines',
+        'machines/vm-01',
+        'machines/vm-01/bmc',
+        'machines/vm-01/orders',
+        'machines/vm-01/timeline',
+        'credentials',
+      ])
         await say('GET', path);
-      await say('GET', 'events');
       await say('POST', 'secrets/rotate');
       const all = Buffer.concat([Buffer.from(JSON.stringify([said, harness.told])), kept(harness)]).toString('latin1');
       assert.ok(all.includes('root') && all.includes('not used any more'), 'what is not secret is there');

@@ -4,18 +4,14 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify from 'fastify';
-import { addConsoleRoutes } from '../../src/api/console.ts';
-import type { Api } from '../../src/api/server.ts';
+import { createApi } from '../../src/api/server.ts';
 import { type Consoles, createConsoles } from '../../src/bmc/console.ts';
 import type { BmcConsole, BmcDriver } from '../../src/bmc/driver.ts';
 import { createSupervisor } from '../../src/bmc/supervisor.ts';
 import { type KeyAct, readKeys } from '../../src/cli/console.ts';
 import { type IpmiBmc, startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
-import { AppError } from '../../src/model/errors.ts';
 import type { Machine } from '../../src/model/machine.ts';
-import { type Harness, REPOSITORY, withHarness } from '../harness.ts';
+import { freePort, type Harness, REPOSITORY, withHarness } from '../harness.ts';
 
 type Rig = {
   harness: Harness;
@@ -78,21 +74,10 @@ function withConsole(
 
 /** The rim of the API around these routes: tokens, and errors as answers. */
 async function serve(harness: Harness, consoles: Consoles) {
-  const app: Api = Fastify({
-    forceCloseConnections: true,
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: 'array', allErrors: false } },
-  }).withTypeProvider<TypeBoxTypeProvider>();
-  app.decorateRequest('operator', '');
-  app.addHook('onRequest', async (asked) => {
-    asked.operator = harness.tokens.owner((asked.headers.authorization ?? '').replace('Bearer ', '')) ?? '';
-  });
-  app.setErrorHandler((error, _request, reply) =>
-    error instanceof AppError
-      ? reply.code(error.status).send({ code: error.code, error: error.message, next: error.next })
-      : reply.code((error as { statusCode?: number }).statusCode ?? 500).send({ error: (error as Error).message }),
-  );
-  addConsoleRoutes(app, { machines: harness.machines, consoles });
-  return { url: await app.listen({ host: '127.0.0.1', port: 0 }), close: () => app.close() };
+  const api = await createApi({ ...harness, consoles, version: '0', problems: () => [] });
+  const port = await freePort();
+  await api.listen({ host: '127.0.0.1', port });
+  return { url: `http://127.0.0.1:${port}`, close: () => api.close() };
 }
 
 function watched(answer: IncomingMessage): Watched {

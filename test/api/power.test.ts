@@ -161,7 +161,7 @@ for (const [path, field, more] of [
         assert.ok(!all.includes('hunter2'), all);
       }));
 
-test('a person who was asked says that it is done', () =>
+test('nobody can say that it is done where nobody was asked', () =>
   withApi(async ({ call, harness }) => {
     const { id } = harness.addMachine('vm-01');
     harness.bmcs.put(id, [{ driver: 'manual', address: '', port: 0, settings: {} }]);

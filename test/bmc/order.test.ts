@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BootSetting, PowerAction, PowerState } from '../../src/bmc/driver.ts';
-import type { Order, Progress } from '../../src/model/bmc.ts';
 import { begun, nextStep, resume, type Seen } from '../../src/bmc/order.ts';
+import type { Order, Progress } from '../../src/model/bmc.ts';
 import type { Instant } from '../../src/model/time.ts';
 
 /** How a machine and its BMC behave: what a read gives, by the commands so far and the time since the last of them. */

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { after, type Clock } from '../../src/model/time.ts';
 import { type BmcDriver, BmcError, type BmcErrorKind, type PowerState } from '../../src/bmc/driver.ts';
+import { after, type Clock } from '../../src/model/time.ts';
 
 export type VerifyOptions = {
   withinMs: number;

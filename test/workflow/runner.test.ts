@@ -43,9 +43,9 @@ test('a restart into the network goes through the BMC: off, boot device, on', ()
       .filter((act) => ['off', 'on', NETWORK_ONCE].includes(act));
     assert.deepEqual(acts, ['off', NETWORK_ONCE, 'on']);
     assert.deepEqual(textsOf(harness, 'power.command'), [
-      'power off: is off, asked by job 1',
-      'boot network next (uefi): boots network next time (uefi), asked by job 1',
-      'power on: is on, asked by job 1',
+      'power off: is off (asked by job 1)',
+      'boot network next (uefi): boots network next time (uefi) (asked by job 1)',
+      'power on: is on (asked by job 1)',
     ]);
     assert.deepEqual([bmc.isOn, bmc.openSessions()], [true, 0]);
     assert.equal(harness.jobs.runningOf(machine.id)?.state, 'running');
