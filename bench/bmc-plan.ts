@@ -10,7 +10,7 @@ export type BenchBmc = { address: Ipv4; driver: Extract<DriverName, 'ipmi' | 're
 /** What the measured process does with them. All times in milliseconds. */
 export type BmcTask = BmcMix &
   (
-    | { kind: 'polls'; everyMs: number; warmUpMs: number; measureMs: number }
+    | { kind: 'polls'; everyMs: number; measureMs: number }
     /** `isKnown`: polls have shown which ones hang before the machines are switched on; otherwise nobody knows. */
     | { kind: 'orders'; isKnown: boolean }
   );

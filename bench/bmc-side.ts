@@ -29,6 +29,8 @@ export type OrdersResult = {
 
 export type SideResult = { polls: PollsResult } | { orders: OrdersResult };
 
+/** Before it is measured: the first poll of a BMC finds out how to speak to it, and programs are compiled while they run. */
+const WARM_UP_POLLS = 2;
 /** How long the others may take: the queue of a BMC gives up sooner. */
 const PATIENCE_MS = 180_000;
 /** What a BMC that hangs is waited for at the end. */
@@ -45,11 +47,15 @@ function performTask(task: BmcTask, place: string): Promise<SideResult> {
 }
 
 async function measurePolls(task: BmcTask & { kind: 'polls' }, place: string): Promise<SideResult> {
+  const bmcs = bmcsOf(task);
   let calls: Call[] = [];
   const settings = { pollPlan: planOf(task.everyMs) };
-  const appliance = openAppliance(place, bmcsOf(task), settings, (call) => void calls.push(call));
+  const appliance = openAppliance(place, bmcs, settings, (call) => void calls.push(call));
+  const answering = appliance.ids.filter((_, index) => !bmcs[index]?.hangs);
   appliance.supervisor.start();
-  await sleep(task.warmUpMs);
+  await until(`all BMCs were polled ${WARM_UP_POLLS} times`, () =>
+    answering.every((id) => appliance.supervisor.health(id).calls >= WARM_UP_POLLS),
+  );
   const stop = await startMeter();
   calls = [];
   await sleep(task.measureMs);

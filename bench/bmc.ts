@@ -14,16 +14,21 @@ import { until } from './servers.ts';
 import { readUsage } from './usage.ts';
 
 /** How often each BMC is polled, and for how long that is measured. */
-type Pace = { everyMs: number; warmUpMs: number; measureMs: number };
+type Pace = { everyMs: number; measureMs: number };
 
 /** Far faster than the appliance does it by itself (every 2 minutes), so that a minute has thousands of polls. */
-const FULL: Pace = { everyMs: 10_000, warmUpMs: 25_000, measureMs: 60_000 };
-const QUICK: Pace = { everyMs: 5000, warmUpMs: 9000, measureMs: 6000 };
+const FULL: Pace = { everyMs: 10_000, measureMs: 60_000 };
+const QUICK: Pace = { everyMs: 5000, measureMs: 6000 };
 
 const IPMI: BmcMix = { ipmi: 1000, redfish: 0, hanging: 0 };
 const REDFISH: BmcMix = { ipmi: 0, redfish: 1000, hanging: 0 };
 const BOTH: BmcMix = { ipmi: 500, redfish: 500, hanging: 0 };
 const HANGING: BmcMix = { ...IPMI, hanging: 100 };
+
+const PEERS: readonly [PeerName, string][] = [
+  ['ipmitool', 'ipmitool by xargs -P 16'],
+  ['ipmipower', 'ipmipower, one process'],
+];
 
 const [folder, ...flags] = process.argv.slice(2);
 if (folder === undefined) throw new BenchError('bmc.ts wants a folder: run scripts/bench bmc');
@@ -72,11 +77,6 @@ async function run(place: string): Promise<void> {
   console.log(`\n${describePolls(polls, peers)}\n\n${describeOrders(orders)}\n`);
   console.log(JSON.stringify({ everyMs: pace.everyMs, polls, peers, orders }));
 }
-
-const PEERS: readonly [PeerName, string][] = [
-  ['ipmitool', 'ipmitool by xargs -P 16'],
-  ['ipmipower', 'ipmipower, one process'],
-];
 
 async function poll(title: string, mix: BmcMix, place: string): Promise<PollsRow> {
   const { answer, bmcs, others } = await measure<{ polls: PollsResult }>({ ...mix, kind: 'polls', ...pace }, place);
