@@ -20,6 +20,7 @@ const ORDERS_HEAD = [
     'FAILED',
     'PLACED s',
     'FIRST..LAST VERIFIED s',
+    'EACH p50/p99 s',
     'COMMANDS/BMC',
     'LOOKS/BMC',
   ],
@@ -62,6 +63,7 @@ function ordersCells({ title, bmcs, others, result }: OrdersRow): string[] {
   return [
     ...[title, `${bmcs}`, `${done}`, `${failed}`, said(result.placedSeconds, 1)],
     `${said(result.firstSeconds, 1)}..${said(result.lastSeconds, 1)}`,
+    [result.times.p50, result.times.p99].map((ms) => said(ms && ms / 1000, 1)).join('/'),
     ...[said(result.commands, 2), said(result.looks, 2), said(cpuSeconds, 2), said(per(cpuSeconds * 1000, done), 2)],
     said(per(packets.udp + packets.tcp, done), 1),
     ...[said(meter.peakRssMiB, 0), said(meter.longestPauseMs, 0), said(others * 100, 0)],

@@ -21,6 +21,8 @@ export type OrdersResult = {
   placedSeconds: number;
   firstSeconds: number;
   lastSeconds: number;
+  /** Of each order, from when it was placed until it was verified. */
+  times: Spread;
   /** Of each of these machines, on average. */
   looks: number;
   commands: number;
@@ -83,33 +85,40 @@ async function measureOrders(task: BmcTask & { kind: 'orders' }, place: string):
   const isHanging = (id: number): boolean => !answering.has(id);
   supervisor.start();
   if (task.isKnown) await Promise.allSettled(ids.filter(isHanging).map((id) => supervisor.readPower(id)));
-  const endedAt = { 'power.command': [] as number[], 'power.failed': [] as number[] };
+  const placedAt = new Map<number, number>();
+  const doneAt = new Map<number, number>();
+  let failed = 0;
   events.listen(({ kind, machineId }) => {
-    if (kind !== 'power.command' && kind !== 'power.failed') return;
-    if (machineId !== undefined && answering.has(machineId)) endedAt[kind].push(performance.now());
+    if (machineId === undefined || !answering.has(machineId)) return;
+    if (kind === 'power.command') doneAt.set(machineId, performance.now());
+    if (kind === 'power.failed') failed++;
   });
   const stop = await startMeter();
   calls.length = 0;
   const beganAt = performance.now();
   const order = { kind: 'power', action: 'on' } as const;
   for (const machineId of ids) {
+    placedAt.set(machineId, performance.now());
     supervisor.place({ machineId, order, askedBy: 'bench' });
     await nextTurn(); // each is a request of its own
   }
   const placedSeconds = (performance.now() - beganAt) / 1000;
-  const { 'power.command': done, 'power.failed': failed } = endedAt;
-  await until(`${answering.size} machines are on`, () => done.length + failed.length === answering.size);
+  await until(`${answering.size} machines are on`, () => doneAt.size + failed === answering.size);
   const meter = stop();
   await appliance.close(CLOSE_MS);
   const perMachine = (verb: Call['verb']): number =>
     calls.filter((call) => call.verb === verb && answering.has(call.machineId)).length / answering.size;
   return {
     orders: {
-      done: done.length,
-      failed: failed.length,
+      done: doneAt.size,
+      failed,
       placedSeconds,
-      firstSeconds: (Math.min(...done) - beganAt) / 1000,
-      lastSeconds: (Math.max(...done) - beganAt) / 1000,
+      firstSeconds: (Math.min(...doneAt.values()) - beganAt) / 1000,
+      lastSeconds: (Math.max(...doneAt.values()) - beganAt) / 1000,
+      times: spreadOf(
+        [...doneAt].map(([machineId, at]) => at - (placedAt.get(machineId) as number)),
+        failed,
+      ),
       looks: perMachine('powerState'),
       commands: perMachine('setPower'),
       meter,

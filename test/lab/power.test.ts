@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { openRack, type Rack, type Machine as RackMachine } from '../../src/lab/rack.ts';
 import type { KeptOrder } from '../../src/model/bmc.ts';
 import { TestAppliance, until, whyNotHere } from './rig.ts';
-import { sayAndPowerOff, sayAndStay, writeDisk } from './sectors.ts';
+import { sayAndPowerOffLater, sayAndStay, writeDisk } from './sectors.ts';
 
 type Power = { power: string; unreachableSince?: number };
 
@@ -45,12 +45,11 @@ describe('power of a rack', { skip: whyNotHere('scout') }, () => {
 
   test('a guest that switches itself off is seen to be off, by polling alone', async () => {
     const machine = rack.machines[0] as RackMachine;
-    await writeDisk(machine.diskPath, sayAndPowerOff('DISK GOES'));
-    await order(machine, 'boot-device', { device: 'disk', firmware: 'bios' });
+    await writeDisk(machine.diskPath, sayAndPowerOffLater('DISK GOES', 20));
     const since = await newest(machine);
-    await machine.powerOn(); // by its own button
-    await until('the guest is gone', 120, async () => machine.powerState() === 'off');
-    await order(machine, 'power', { action: 'on' }); // known to be on, and off again by itself
+    const on = await order(machine, 'power', { action: 'on', boot: 'disk' });
+    assert.deepEqual([on.order.result, on.power], ['is on', 'on']);
+    await until('the guest has switched itself off', 120, async () => machine.powerState() === 'off');
     const changed = await appliance.event(names.get(machine.name) as string, 'power.changed', 120, since);
     assert.match(changed.text, /^is off, it was on$/);
     assert.equal((await appliance.get<Power>(path(machine, 'power'))).power, 'off');
@@ -85,6 +84,7 @@ describe('power of a rack', { skip: whyNotHere('scout') }, () => {
     await appliance.request('POST', `/api/v1/machines/${name}/discover`);
     await until('the kernel speaks on the console', 180, async () => /Linux version \d/.test(watched.text()));
     await watched.close();
+    console.log(JSON.stringify(watched.text()).slice(0, 3000));
     await order(machine, 'power', { action: 'off' });
   });
 

@@ -180,11 +180,11 @@ export class TestAppliance {
 }
 
 /** Asks again and again until there is an answer. Generous bounds: these machines are emulated, on a busy host. */
-export async function until<T>(what: string, seconds: number, ask: () => Promise<T | undefined>): Promise<T> {
+export async function until<T>(what: string, seconds: number, ask: () => Promise<T | undefined | false>): Promise<T> {
   const rounds = Math.ceil(seconds * 2);
   for (let round = 0; round < rounds; round++) {
     const answer = await ask();
-    if (answer !== undefined) return answer;
+    if (answer !== undefined && answer !== false) return answer;
     await sleep(500);
   }
   throw new Error(`${what}: not seen in ${seconds} s`);

@@ -22,11 +22,21 @@ const powerOff = [0xba, POWER_PORT & 0xff, POWER_PORT >> 8, 0xb8, POWER_OFF & 0x
 
 const reset = [0xba, RESET_PORT & 0xff, RESET_PORT >> 8, 0xb0, RESET, 0xee]; // mov dx; mov al; out
 
+/** INT 15h, AH=86h: waits so many microseconds, in CX and DX. */
+const waitFor = (us: number) => {
+  const [cx, dx] = [Math.floor(us / 0x10000), us % 0x10000];
+  return [0xb9, cx & 0xff, cx >> 8, 0xba, dx & 0xff, dx >> 8, 0xb4, 0x86, 0xcd, 0x15]; // mov cx; mov dx; mov ah; int
+};
+
 /** Writes `text` to the serial port and stays on. */
 export const sayAndStay = (text: string) => sector([...say(text), ...halt]);
 
 /** Writes `text` to the serial port and switches the machine off. */
 export const sayAndPowerOff = (text: string) => sector([...say(text), ...powerOff, ...halt]);
+
+/** Writes `text` to the serial port, and switches the machine off some seconds later. */
+export const sayAndPowerOffLater = (text: string, seconds: number) =>
+  sector([...say(text), ...waitFor(seconds * 1_000_000), ...powerOff, ...halt]);
 
 /** Writes `text` to the serial port and resets the machine, again and again. */
 export const sayAndReset = (text: string) => sector([...say(text), ...reset, ...halt]);
