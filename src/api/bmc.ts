@@ -44,17 +44,12 @@ const Find = Type.Object(
 );
 const Device = Type.Union(BOOT_DEVICES.map((device) => Type.Literal(device)));
 const Scan = Type.Object({ range: Type.String({ maxLength: 64 }) }, strict);
-const NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
-const Credential = Type.Object(
-  { user: Type.String({ maxLength: 64 }), password: Type.String({ maxLength: 256 }) },
-  strict,
-);
 /** Drivers that log in nowhere. */
 const WITHOUT_ADDRESS: readonly DriverName[] = ['webhook', 'exec', 'manual', 'wol'];
 const LAST_ORDERS = 20;
 
-/** The chains of BMCs, their health and what they tell, and the credentials. */
-export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, events, secrets }: ApiOptions): void {
+/** The chains of BMCs, their health and what they tell. */
+export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, events }: ApiOptions): void {
   const named = (name: string): Machine => machines.named(name);
 
   app.get('/api/v1/machines/:name/bmc', { schema: { params: ByName } }, (request) => {
@@ -198,24 +193,6 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
     await supervisor.ask(machine.id, 'event log', (driver) => driver.clearLog?.()).catch(bmcFailure);
     events.emit({ kind: 'bmc.changed', text: `event log cleared by ${request.operator}`, machineId: machine.id });
     return reply.code(204).send();
-  });
-
-  app.get('/api/v1/credentials', () => bmcs.credentials());
-  app.put(
-    '/api/v1/credentials/:name',
-    { schema: { params: Type.Object({ name: Type.String({ pattern: NAME }) }), body: Credential } },
-    (request, reply) => {
-      bmcs.putCredential(request.params.name, request.body.user, request.body.password);
-      return reply.code(204).send();
-    },
-  );
-  app.delete('/api/v1/credentials/:name', { schema: { params: ByName } }, (request, reply) => {
-    bmcs.removeCredential(request.params.name);
-    return reply.code(204).send();
-  });
-  app.post('/api/v1/secrets/rotate', () => {
-    secrets.rotate();
-    return { resealed: bmcs.reseal() };
   });
 }
 

@@ -28,6 +28,7 @@ import type { Runner } from '../workflow/runner.ts';
 import { addBmcRoutes } from './bmc.ts';
 import { addConsoleRoutes } from './console.ts';
 import { addContentRoutes } from './content.ts';
+import { addCredentialRoutes } from './credentials.ts';
 import { addEventRoutes } from './events.ts';
 import { addMachineRoutes } from './machines.ts';
 import { addNetworkRoutes } from './network.ts';
@@ -124,6 +125,7 @@ export async function createApi(options: ApiOptions): Promise<{
   addMachineRoutes(app, options);
   addPowerRoutes(app, options);
   addBmcRoutes(app, options);
+  addCredentialRoutes(app, options);
   addConsoleRoutes(app, options);
   addNetworkRoutes(app, options);
   addContentRoutes(app, options);

@@ -175,6 +175,8 @@ test('credentials are made, listed without their passwords, and removed when no 
     await call('DELETE', 'machines/vm-01/bmc');
     assert.equal((await call('DELETE', 'credentials/racks')).status, 204);
     assertRefused(await call('DELETE', 'credentials/racks'), 404, 'not-found', /no credential racks/);
+    const told = harness.told.filter((event) => event.kind === 'credentials.changed').map((event) => event.text);
+    assert.deepEqual(told, ['credential racks was set by ada, user root', 'credential racks was removed by ada']);
   }));
 
 test('the key is changed by one call, and every password opens as before', () =>
