@@ -66,7 +66,8 @@ export function joinParts({
   const jobs = openJobs(db);
   const history = openHistory(db, machines);
   const optionSettings = openOptionSettings(db, () => library().content.params);
-  machines.onRemoved(() => {
+  machines.onRemoved((id) => {
+    jobs.forgetMachine(id);
     network.reload();
     optionSettings.reload();
   });

@@ -94,7 +94,10 @@ type TaskRow = {
   message: string;
 };
 
-/** Jobs with their tickets, effects, tasks and run tokens. */
+/**
+ * Jobs with their tickets, effects, tasks and run tokens: on disk, and those that run in memory too, because each datagram of a machine
+ * asks for its own.
+ */
 export type Jobs = ReturnType<typeof openJobs>;
 
 export function openJobs(db: Db) {
@@ -104,7 +107,6 @@ export function openJobs(db: Db) {
       FROM machine WHERE id = :machineId`);
   const jobById = db.sql.prepare<[number], JobRow>('SELECT * FROM job WHERE id = ?');
   const jobByKey = db.sql.prepare<[string], JobRow>('SELECT * FROM job WHERE idempotency_key = ?');
-  const runningOf = db.sql.prepare<[number], JobRow>(`SELECT * FROM job WHERE machine_id = ? AND state = 'running'`);
   const running = db.sql.prepare<[], JobRow>(`SELECT * FROM job WHERE state = 'running' ORDER BY id`);
   const recent = db.sql.prepare<[number], JobRow>('SELECT * FROM job ORDER BY id DESC LIMIT ?');
   const lastOf = db.sql.prepare<[number], JobRow>('SELECT * FROM job WHERE machine_id = ? ORDER BY id DESC LIMIT 1');
@@ -157,10 +159,32 @@ export function openJobs(db: Db) {
     `UPDATE task SET state = ?, message = ?, ended_at = ? WHERE id = ? AND state = 'running'`,
   );
 
+  /** By machine, the oldest first. */
+  const runningJobs = new Map<number, Job>();
+  reload();
+  db.onRollback(reload);
+
+  function reload(): void {
+    runningJobs.clear();
+    for (const row of running.iterate()) runningJobs.set(row.machine_id, toJob(row));
+  }
+
+  /** Every change of a job goes through here: what is in memory of it is read again. */
+  function readAgain(id: number): Job | undefined {
+    const job = maybe(jobById.get(id), toJob);
+    if (job?.state === 'running') runningJobs.set(job.machineId, job);
+    else if (job && runningJobs.get(job.machineId)?.id === id) runningJobs.delete(job.machineId);
+    return job;
+  }
+
   return {
+    reload,
+    /** A machine was removed, and with it its jobs. */
+    forgetMachine: (machineId: number): void => void runningJobs.delete(machineId),
+
     /** Make a job. Throws `job-running` when the machine has one. */
     create(wanted: NewJob, now: Instant): Job {
-      const present = runningOf.get(wanted.machineId);
+      const present = runningJobs.get(wanted.machineId);
       if (present)
         throw new AppError(
           'job-running',
@@ -179,16 +203,18 @@ export function openJobs(db: Db) {
           now,
         }).lastInsertRowid,
       );
-      return toJob(jobById.get(id) as JobRow);
+      return readAgain(id) as Job;
     },
     byId: (id: number): Job | undefined => maybe(jobById.get(id), toJob),
     byKey: (key: string): Job | undefined => maybe(jobByKey.get(key), toJob),
-    runningOf: (machineId: number): Job | undefined => maybe(runningOf.get(machineId), toJob),
+    runningOf: (machineId: number): Job | undefined => runningJobs.get(machineId),
     lastOf: (machineId: number): Job | undefined => maybe(lastOf.get(machineId), toJob),
-    running: (): Job[] => running.all().map(toJob),
+    running: (): Job[] => [...runningJobs.values()],
     recent: (last: number): Job[] => recent.all(last).map(toJob),
-    save: (job: Job): void =>
-      void saveJob.run(job.state, job.stage, job.stageStartedAt, job.why, job.endedAt ?? null, job.id),
+    save(job: Job): void {
+      saveJob.run(job.state, job.stage, job.stageStartedAt, job.why, job.endedAt ?? null, job.id);
+      readAgain(job.id);
+    },
 
     openTicket(job: Job, bootenv: string, expiresAt: Instant, now: Instant): Ticket {
       insertTicket.run(job.machineId, job.id, bootenv, job.createdBy, now, expiresAt);

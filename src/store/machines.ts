@@ -128,11 +128,11 @@ export function openMachines(db: Db, addressOf: (macs: readonly Mac[]) => Ipv4 |
     idByMac.set(mac, id);
   }
 
-  const removalListeners: (() => void)[] = [];
+  const removalListeners: ((id: number) => void)[] = [];
   function removeMachine(id: number): void {
     change(id, () => remove.run(id));
     for (const [mac, owner] of idByMac) if (owner === id) idByMac.delete(mac);
-    for (const listener of removalListeners) listener();
+    for (const listener of removalListeners) listener(id);
   }
 
   /** A name that is free: the wished one, else with a number behind it. */
@@ -224,7 +224,7 @@ export function openMachines(db: Db, addressOf: (macs: readonly Mac[]) => Ipv4 |
     addMac: (id: number, mac: Mac): void => giveMac(mac, id),
     remove: removeMachine,
     /** Told of each machine that is removed: others keep things of it. */
-    onRemoved: (listener: () => void): void => void removalListeners.push(listener),
+    onRemoved: (listener: (id: number) => void): void => void removalListeners.push(listener),
 
     bootStage(id: number): { stage: BootStage; seenAt?: Instant } {
       const present = keep(id);

@@ -21,6 +21,7 @@ export type RunnerOptions = {
 /** An install ticket lasts this long; the stage's own time-out ends the job before. */
 const TICKET_MS = 4 * 3600 * 1000;
 const OVERDUE_CHECK_MS = 5_000;
+const OVERDUE_AT_ONCE = 200;
 
 /** Runs the jobs: takes what happened, asks `advance`, stores what follows and performs it. Resumes after a restart. */
 export function createRunner(options: RunnerOptions) {
@@ -162,7 +163,12 @@ export function createRunner(options: RunnerOptions) {
   }
 
   const overdue = setInterval(() => {
-    for (const job of jobs.running()) if (isOverdue(job, clock())) happened(job.machineId, { kind: 'timeout' });
+    const late = jobs.running().filter((job) => isOverdue(job, clock()));
+    // in one transaction, and so many at a time: thousands may be late together, and the loop has others to serve
+    if (late.length > 0)
+      events.settle(() => {
+        for (const job of late.slice(0, OVERDUE_AT_ONCE)) apply(job, { kind: 'timeout' });
+      });
     wake();
   }, OVERDUE_CHECK_MS);
 

@@ -44,6 +44,31 @@ test('a job comes back as it was made and as it was saved', () =>
     assert.deepEqual([jobs.runningOf(job.machineId), jobs.running(), jobs.recent(9)], [undefined, [], [ended]]);
   }));
 
+test('a job that was taken back does not run, and one whose machine is removed does so no more, nor for the next machine', () =>
+  withHarness({}, (harness) => {
+    const { db, jobs, machines, addMachine } = harness;
+    const machine = addMachine('vm-01');
+    assert.throws(() =>
+      db.transact(() => {
+        create(harness);
+        throw new Error('the disk is full');
+      }),
+    );
+    assert.equal(jobs.runningOf(machine.id), undefined);
+    const job = create(harness);
+    assert.throws(() =>
+      db.transact(() => {
+        jobs.save({ ...job, state: 'done' });
+        throw new Error('the disk is full');
+      }),
+    );
+    assert.deepEqual(jobs.running(), [job]);
+    machines.remove(machine.id);
+    assert.deepEqual(jobs.running(), []);
+    assert.equal(addMachine('vm-02').id, machine.id, 'SQLite gives the number again');
+    assert.equal(jobs.runningOf(machine.id), undefined);
+  }));
+
 test('a ticket counts one start for each boot, and closes once', () =>
   withHarness({}, (harness) => {
     const { jobs, clock } = harness;

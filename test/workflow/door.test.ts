@@ -312,6 +312,7 @@ test('a file that cannot be rendered fails the job with template and line', () =
   withDoor(async ({ harness, machine, get, token }) => {
     const job = harness.install(machine, 'debian-12');
     harness.db.sql.prepare('UPDATE job SET params = ?').run(JSON.stringify({ timezone: 'not a zone' }));
+    harness.jobs.reload();
     const answer = await get(`${token('install', { job })}/file/preseed.cfg`);
     assert.equal(answer.status, 500);
     assert.match(answer.body, /param timezone from job 1: "not a zone" is not a time zone/);
