@@ -23,7 +23,8 @@ export type Step =
   /** Wait until the machine asks for an address, at most so long. */
   | { kind: 'watch'; inMs: number; progress: Progress }
   | { kind: 'done'; text: string }
-  | { kind: 'failed'; text: string };
+  /** `isUnheeded`: the command was taken and did nothing, which another driver may do better. */
+  | { kind: 'failed'; text: string; isUnheeded?: boolean };
 
 export type Command = { progress: Progress } & (
   | { kind: 'set-power'; action: PowerAction }
@@ -124,11 +125,13 @@ function blindStep(order: PowerOrder, progress: Progress, seen: Seen, now: Insta
         ? { kind: 'wait', inMs: REST_MS - (now - progress.since), progress }
         : command('on', 'turning-on', now);
     case 'turning-off':
+      if (progress.sends === 0) return command('off', 'turning-off', now);
       return order.action === 'cycle' ? rest(now) : done(`was told to turn off; ${unread}`);
     case 'shutting-down':
       return done(`was told to shut down; ${unread}`);
     case 'turning-on':
     case 'resetting': {
+      if (progress.sends === 0 && progress.stage === 'turning-on') return command('on', 'turning-on', now);
       if (seen?.kind === 'booted') return done('has started: it asked for an address');
       const leftMs = WATCH_MS - (now - progress.since);
       if (leftMs > 0) return { kind: 'watch', inMs: leftMs, progress };
@@ -155,9 +158,11 @@ function awaitState(
     return {
       kind: 'failed',
       text: `did not turn ${wanted} within ${SETTLE_MS / 1000} s: the BMC took the command and still reads ${state}`,
+      isUnheeded: progress.stage !== 'resetting',
     };
-  const isLost = progress.sends < SENDS && now >= after(progress.since, AGAIN_MS) && progress.stage !== 'resetting';
-  if (isLost) return { kind: 'set-power', action: wanted, progress: { ...next, sends: progress.sends + 1 } };
+  const isDue = progress.sends === 0 || (progress.sends < SENDS && now >= after(progress.since, AGAIN_MS));
+  if (isDue && progress.stage !== 'resetting')
+    return { kind: 'set-power', action: wanted, progress: { ...next, sends: progress.sends + 1 } };
   return look(next, READ_EVERY_MS);
 }
 
@@ -193,7 +198,7 @@ function bootStep(wish: BootWish, progress: Progress, seen: Seen, now: Instant):
   const problem = difference(wish, seen.setting);
   if (problem === undefined) return done(describeWish(wish));
   if (progress.sends < SENDS) return set(progress.sends + 1);
-  return { kind: 'failed', text: `the BMC took the boot device and does not keep it: ${problem}` };
+  return { kind: 'failed', text: `the BMC took the boot device and does not keep it: ${problem}`, isUnheeded: true };
 }
 
 /** What the BMC reads back that is not as wished; undefined when it is. What it does not tell is not held against it. */
@@ -236,6 +241,11 @@ export function unanswered(order: Order, before: Progress, given: Progress): Pro
 export function handOver(progress: Progress, now: Instant): Progress {
   const since = progress.stage === 'shutting-down' ? progress.since : now;
   return { ...progress, since, equalReads: 0 };
+}
+
+/** Where the next driver goes on after one whose command did nothing: it gives that command anew. */
+export function unheeded(order: Order, progress: Progress, now: Instant): Progress {
+  return order.kind === 'power' ? { ...handOver(progress, now), sends: 0 } : begun(now);
 }
 
 /**

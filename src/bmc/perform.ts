@@ -4,7 +4,7 @@ import type { KeptLink } from '../store/bmcs.ts';
 import type { Outcome } from '../store/orders.ts';
 import { type BmcDriver, BmcError } from './driver.ts';
 import type { Sleep } from './lanes.ts';
-import { type Command, handOver, nextStep, type Seen, type Step, unanswered } from './order.ts';
+import { type Command, handOver, nextStep, type Seen, type Step, unanswered, unheeded } from './order.ts';
 import { judgeFailure, usableLinks } from './retry.ts';
 import type { ByHand } from './witness.ts';
 
@@ -52,7 +52,7 @@ export async function perform({ order }: Pick<KeptOrder, 'order'>, from: Progres
     failed.push(`${link.driver}: ${attempt.why}`);
     driver = link.driver;
     if (!attempt.goesOn) break;
-    progress = handOver(attempt.progress, around.clock());
+    progress = attempt.progress;
   }
   const only = failed.length === 1 ? failed[0]?.slice(failed[0].indexOf(': ') + 2) : undefined;
   return { state: 'failed', result: only ?? failed.join('; '), driver };
@@ -85,6 +85,8 @@ async function performWith(
     signal.throwIfAborted();
     const step: Step = nextStep(order, progress, seen, clock());
     seen = undefined;
+    if (step.kind === 'failed' && step.isUnheeded && hasNext)
+      return { kind: 'next', why: step.text, progress: unheeded(order, progress, clock()), goesOn: true };
     if (step.kind === 'done' || step.kind === 'failed')
       return { kind: 'ended', outcome: { state: step.kind, result: step.text } };
     const before = progress;
@@ -123,7 +125,12 @@ async function performWith(
       const isSettling = order.kind === 'power' && progress.stage !== 'begin';
       const verdict = judgeFailure(error.kind, { count: count + 1, sinceMs: clock() - since, isSettling }, hasNext);
       if (verdict.kind !== 'retry')
-        return { kind: 'next', why: error.text, progress, goesOn: verdict.kind === 'next-driver' };
+        return {
+          kind: 'next',
+          why: error.text,
+          progress: handOver(progress, clock()),
+          goesOn: verdict.kind === 'next-driver',
+        };
       await around.sleep(verdict.inMs, signal);
     }
   }

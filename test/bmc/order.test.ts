@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BootSetting, PowerAction, PowerState } from '../../src/bmc/driver.ts';
-import { begun, nextStep, resume, type Seen } from '../../src/bmc/order.ts';
+import { begun, nextStep, resume, type Seen, unheeded } from '../../src/bmc/order.ts';
 import type { Order, Progress } from '../../src/model/bmc.ts';
 import type { Instant } from '../../src/model/time.ts';
 
@@ -171,6 +171,22 @@ test('an order that a restart interrupted goes on from what is read, and repeats
   assert.match((resume(power('reset'), at('resetting'), START) as { failed: string }).failed, /not known/);
   const shutdown = resume(power('soft'), at('shutting-down'), START) as Progress;
   assert.deepEqual(carryOut(power('soft'), { power: () => 'off' }, shutdown).given, []);
+});
+
+test('where a command did nothing, the next driver gives that one at once, and none that was done before', () => {
+  const tried = (stage: Progress['stage']): Progress => ({ stage, since: START, equalReads: 0, sends: 2 });
+  const goOn = (order: Order, stage: Progress['stage'], world: World) =>
+    carryOut(order, world, unheeded(order, tried(stage), START));
+  const cycled = goOn(power('cycle'), 'turning-on', { power: obedient('off') });
+  assert.deepEqual([cycled.given, cycled.end], [['on'], 'done: is on']);
+  assert.ok(cycled.seconds < 10, 'it waits for nothing first');
+  assert.deepEqual(goOn(power('cycle'), 'turning-off', { power: obedient('on') }).given, ['off', 'on']);
+  assert.deepEqual(goOn(power('on'), 'turning-on', { power: () => 'on' }).given, []);
+  assert.deepEqual(goOn({ kind: 'boot', wish: WISH }, 'set', { boot: () => WISH }).given, ['boot network']);
+  // the next one may be Wake-on-LAN, which reads nothing
+  const unread: Seen = { kind: 'power-unreadable' };
+  const woken = nextStep(power('on'), unheeded(power('on'), tried('turning-on'), START), unread, START);
+  assert.equal(woken.kind, 'set-power');
 });
 
 test('no order gives two commands without a read of the state between them, whatever the BMC reads', () => {

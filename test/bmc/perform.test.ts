@@ -159,6 +159,52 @@ test('a BMC that is away while the power changes is waited for, and asked by the
     assert.deepEqual(bmc.done, ['off']);
   }));
 
+const UNHEEDED: [string, Order, boolean, string[], string][] = [
+  ['a switching-on', { kind: 'power', action: 'on' }, false, ['on'], 'done: is on'],
+  // the first half is not done twice
+  ['the first half of a cycle', { kind: 'power', action: 'cycle' }, true, ['off', 'on'], 'done: is on'],
+  ['a boot device', { kind: 'boot', wish: WISH }, false, [], 'done: boots network next time (uefi)'],
+];
+for (const [what, order, isOn, acts, end] of UNHEEDED)
+  test(`${what} that the BMC takes and does not do is asked of the next driver`, () =>
+    withBmc({ faults: { lies: 1, 'no-efi': 1 } }, async ({ harness, bmc, carryOut, machineId }) => {
+      const other = await startWireBmc({});
+      try {
+        const link = { address: '127.0.0.1', user: 'admin', password: 's3cret', settings: {} } as const;
+        harness.bmcs.put(machineId, [
+          { ...link, driver: 'redfish', port: bmc.port },
+          { ...link, driver: 'ipmi', port: other.port },
+        ]);
+        bmc.isOn = isOn;
+        other.isOn = isOn;
+        const ended = await carryOut(order);
+        assert.ok(ended.startsWith(`${end} (by ipmi; redfish: `), ended);
+        assert.deepEqual(powerActs(other.done), acts);
+      } finally {
+        await other.stop();
+      }
+    }));
+
+test('a cycle whose machine stays off is switched on by the next driver, and not off once more', () =>
+  withBmc({}, async ({ harness, bmc, power, atWait, machineId }) => {
+    const other = await startWireBmc({});
+    try {
+      const link = { address: '127.0.0.1', user: 'admin', password: 's3cret', settings: {} } as const;
+      harness.bmcs.put(machineId, [
+        { ...link, driver: 'redfish', port: bmc.port },
+        { ...link, driver: 'ipmi', port: other.port },
+      ]);
+      bmc.isOn = true;
+      // two looks after the switching-off, and then it hears nothing any more
+      for (let waits = 0; waits < 2; waits++) atWait(() => undefined);
+      atWait(() => void bmc.faults.set('lies', 1));
+      assert.match(await power('cycle'), /^done: is on \(by ipmi; redfish: did not turn on within 90 s/);
+      assert.deepEqual([bmc.done, other.done], [['off', 'on', 'on'], ['on']]);
+    } finally {
+      await other.stop();
+    }
+  }));
+
 test('a BMC that is busy, or has no session slot, is asked again later, and does it once the fault ends', () =>
   withBmc({ faults: { 'no-slots': 2 }, completions: { [chassisControl.name]: [COMPLETION.nodeBusy] } }, async (rig) => {
     assert.equal(await rig.power('on'), 'done: is on');
