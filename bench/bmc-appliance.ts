@@ -14,7 +14,7 @@ import { openMachines } from '../src/store/machines.ts';
 import { openOrders } from '../src/store/orders.ts';
 import { openSecrets } from '../src/store/secrets.ts';
 import { type BenchBmc, BMC_PASSWORD, BMC_USER } from './bmc-plan.ts';
-import { clientMac } from './clients.ts';
+import { clientMac, MACHINES } from './clients.ts';
 
 /** A call to a driver that has ended. It began when the driver was asked: in its lane it may have waited before. */
 export type Call = { verb: 'powerState' | 'setPower'; machineId: number; failed: boolean; beganAt: number; ms: number };
@@ -36,7 +36,7 @@ export function openAppliance(
   const events = createEvents(db, openHistory(db, machines), wallClock);
   const ids = db.transact(() =>
     bmcs.map(({ address, driver }, place) => {
-      const { id } = machines.create({ macs: [clientMac(place)], state: 'ready' }, wallClock());
+      const { id } = machines.create({ macs: [clientMac(MACHINES, place)], state: 'ready' }, wallClock());
       const port = DRIVER_PORTS[driver];
       chains.put(id, [{ driver, address, port, user: BMC_USER, password: BMC_PASSWORD, settings: {} }]);
       return id;

@@ -1,7 +1,7 @@
 /** `scripts/bench dhcp`: how many exchanges Firstlight, Kea and dnsmasq complete, one after the other on the same wire. */
 import { mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { clientMac, MACHINES } from './clients.ts';
+import { MACHINES } from './clients.ts';
 import { BenchError } from './error.ts';
 import { enterMachines, firstlight, firstlightWith } from './firstlight.ts';
 import { awaitCalm } from './host.ts';
@@ -67,7 +67,7 @@ async function run(place: string): Promise<void> {
   openNet();
   const full = join(place, 'full');
   say(`enters ${MACHINES.count} machines and reservations over the API`);
-  await enterMachines(processes, full, MACHINES.count, clientMac);
+  await enterMachines(processes, full, MACHINES);
   const stored = [firstlightWith(full, 'strangers'), firstlightWith(full, 'machines')];
   const servers = [firstlight, ...stored, kea('single'), kea('multi'), dnsmasq];
   const findings = Object.fromEntries(servers.map(({ name }) => [name, [] as Finding[]])) as Findings;

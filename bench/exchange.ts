@@ -1,12 +1,12 @@
 /**
  * The measuring client: how long whole exchanges (DISCOVER, OFFER, REQUEST, ACK) take at a steady rate. Runs inside the clients'
- * namespace as `node bench/exchange.ts RATE SECONDS` and prints a Spread as JSON. It is a relay, as perfdhcp is. Open loop: an
- * exchange begins when it is due, whatever became of those before, and its time counts from then, so that a server which
- * stands still for a moment is charged with everything that had to wait.
+ * namespace as `node bench/exchange.ts RATE SECONDS FIRST-MAC CLIENTS` and prints a Spread as JSON. It is a relay, as perfdhcp
+ * is. Open loop: an exchange begins when it is due, whatever became of those before, and its time counts from then, so that a
+ * server which stands still for a moment is charged with everything that had to wait.
  */
 import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Ipv4 } from '../src/wire/address.ts';
+import type { Ipv4, Mac } from '../src/wire/address.ts';
 import { macToBytes } from '../src/wire/address.ts';
 import { getOption, setOption } from '../src/wire/dhcp-options.ts';
 import { type DhcpPacket, decodeDhcp, encodeDhcp } from '../src/wire/dhcp-packet.ts';
@@ -24,8 +24,10 @@ const NOWHERE = '0.0.0.0' as Ipv4;
 /** Subnet mask, router, DNS, domain name, lease time: what most clients ask for. */
 const WANTED = [1, 3, 6, 15, 51];
 
-const [rate, seconds] = process.argv.slice(2).map(Number);
-if (!rate || !seconds) throw new Error(`exchange.ts wants RATE and SECONDS, not ${process.argv.slice(2).join(' ')}`);
+const [, , rateText, secondsText, firstMac, countText] = process.argv;
+const [rate, seconds, clients] = [Number(rateText), Number(secondsText), Number(countText)];
+if (!rate || !seconds || !firstMac || !clients)
+  throw new Error(`exchange.ts wants RATE SECONDS FIRST-MAC CLIENTS, not '${process.argv.slice(2).join(' ')}'`);
 
 const waiting = new Map<number, Exchange>();
 const times: number[] = [];
@@ -47,7 +49,7 @@ socket.close();
 console.log(JSON.stringify(spreadOf(times, count - firstMeasured - times.length)));
 
 function dueOf(place: number): number {
-  return start + (place * 1000) / (rate as number);
+  return start + (place * 1000) / rate;
 }
 
 function begin(place: number): void {
@@ -79,7 +81,7 @@ function receive(bytes: Buffer): void {
 }
 
 function packetOf(xid: number, place: number): DhcpPacket {
-  const chaddr = macToBytes(clientMac(place));
+  const chaddr = macToBytes(clientMac({ firstMac: firstMac as Mac, count: clients }, place));
   const options = new Map<number, Buffer>();
   setOption(options, 'clientId', Buffer.concat([Buffer.of(1), chaddr]));
   setOption(options, 'parameterRequestList', WANTED);

@@ -1,8 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { Mac } from '../src/wire/address.ts';
-import { MACHINES } from './clients.ts';
+import { type Clients, clientMac, MACHINES } from './clients.ts';
 import { BenchError } from './error.ts';
 import { INTERFACE, POOL, poolAddress, RELAY, SERVER_NAMESPACE } from './net.ts';
 import type { Processes, Running } from './processes.ts';
@@ -41,19 +40,14 @@ export function firstlightWith(full: string, asking: 'strangers' | 'machines'): 
   };
 }
 
-/** Enters `count` machines with a reservation each, over the API, into a store in this folder, and stops again. */
-export async function enterMachines(
-  processes: Processes,
-  folder: string,
-  count: number,
-  macOf: (place: number) => Mac,
-): Promise<void> {
+/** Enters these machines with a reservation each, over the API, into a store in this folder, and stops again. */
+export async function enterMachines(processes: Processes, folder: string, wanted: Clients): Promise<void> {
   mkdirSync(folder);
   const { running, api } = await startFirstlight(processes, folder);
   let next = 0;
   const enter = async (): Promise<void> => {
-    for (let place = next++; place < count; place = next++) {
-      const mac = macOf(place);
+    for (let place = next++; place < wanted.count; place = next++) {
+      const mac = clientMac(wanted, place);
       await api('POST', '/api/v1/machines', { macs: [mac], accepted: true });
       await api('POST', '/api/v1/reservations', { mac, address: poolAddress(place) });
     }

@@ -72,7 +72,8 @@ export async function probeSpread(
 ): Promise<SpreadProbe> {
   return withServer(processes, server, folder, async (running) => {
     const client = [process.execPath, '--disable-warning=ExperimentalWarning', `${import.meta.dirname}/exchange.ts`];
-    const command = [...client, String(rate), String(seconds)];
+    const { firstMac, count } = server.clients ?? STRANGERS;
+    const command = [...client, String(rate), String(seconds), firstMac, String(count)];
     const others = watchOthers(() => readUsage(running.pid).cpuSeconds);
     const { status, output } = await processes.run(command, { namespace: CLIENT_NAMESPACE });
     if (status !== 0) throw new BenchError(`${command.join(' ')} failed (${status}): ${output.trim().slice(-500)}`);
