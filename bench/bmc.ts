@@ -8,8 +8,8 @@ import { describeOrders, describePolls, type OrdersRow, type PeerRow, type Polls
 import type { OrdersResult, PollsResult, SideResult } from './bmc-side.ts';
 import type { SimsEnd } from './bmc-sims.ts';
 import { BenchError } from './error.ts';
+import { openBench, say } from './frame.ts';
 import { watchOthers } from './host.ts';
-import { Processes } from './processes.ts';
 import { until } from './servers.ts';
 import { readUsage } from './usage.ts';
 
@@ -30,31 +30,10 @@ const PEERS: readonly [PeerName, string][] = [
   ['ipmipower', 'ipmipower, one process'],
 ];
 
-const [folder, ...flags] = process.argv.slice(2);
-if (folder === undefined) throw new BenchError('bmc.ts wants a folder: run scripts/bench bmc');
-const pace = flags.includes('--quick') ? QUICK : FULL;
-
-const processes = new Processes();
-let isClosing = false;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => {
-    if (isClosing) return;
-    say(`${signal}: ends the BMCs and removes the namespaces`);
-    void close().then(() => process.exit(130));
-  });
-
-try {
-  await run(folder);
-  await close();
-} catch (error) {
-  if (!isClosing) {
-    console.error(
-      `bench: ${error instanceof BenchError ? error.message : error instanceof Error ? error.stack : error}`,
-    );
-    await close();
-    process.exitCode = 1;
-  }
-}
+const bench = openBench('bmc');
+const { processes } = bench;
+const pace = bench.isQuick ? QUICK : FULL;
+await bench.run(run, closeBmcNet);
 
 async function run(place: string): Promise<void> {
   openBmcNet();
@@ -146,15 +125,4 @@ function nodeCommand([file, ...args]: readonly string[]): string[] {
 
 function isInstalled(program: string): boolean {
   return (process.env.PATH ?? '').split(delimiter).some((path) => existsSync(join(path, program)));
-}
-
-async function close(): Promise<void> {
-  isClosing = true;
-  await processes.close();
-  closeBmcNet();
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-}
-
-function say(text: string): void {
-  console.log(`bench: ${text}`);
 }

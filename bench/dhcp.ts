@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { MACHINES } from './clients.ts';
 import { BenchError } from './error.ts';
 import { enterMachines, firstlight, firstlightWith } from './firstlight.ts';
+import { openBench, say } from './frame.ts';
 import { awaitCalm } from './host.ts';
 import { closeNet, openNet } from './net.ts';
 import { isDisturbed, isKept, isShort, MOST_OTHERS, type Probe, probe, probeSpread } from './probe.ts';
-import { Processes } from './processes.ts';
 import { describeFindings, type Finding, type Findings, judgeAims, summarize } from './result.ts';
 import { chooseRate, type SearchPlan } from './search.ts';
 import { dnsmasq, kea, type Server, type ServerName } from './servers.ts';
@@ -33,31 +33,10 @@ const VOID = ', does not count';
 /** statfs(2): file systems in memory, on which nothing costs what it costs on a disk. */
 const IN_MEMORY = [0x01021994, 0x858458f6];
 
-const [folder, ...flags] = process.argv.slice(2);
-if (folder === undefined) throw new BenchError('dhcp.ts wants a folder: run scripts/bench dhcp');
-const plan = flags.includes('--quick') ? QUICK : FULL;
-
-const processes = new Processes();
-let isClosing = false;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => {
-    if (isClosing) return;
-    say(`${signal}: ends the servers and removes the namespaces`);
-    void close().then(() => process.exit(130));
-  });
-
-try {
-  await run(folder);
-  await close();
-} catch (error) {
-  if (!isClosing) {
-    console.error(
-      `bench: ${error instanceof BenchError ? error.message : error instanceof Error ? error.stack : error}`,
-    );
-    await close();
-    process.exitCode = 1;
-  }
-}
+const bench = openBench('dhcp');
+const { processes } = bench;
+const plan = bench.isQuick ? QUICK : FULL;
+await bench.run(run, closeNet);
 
 async function run(place: string): Promise<void> {
   rmSync(place, { recursive: true, force: true });
@@ -154,15 +133,4 @@ function describeProbe(one: Probe): string {
 
 function describeOthers(others: number): string {
   return `others took ${(others * 100).toFixed(0)} % of the processors`;
-}
-
-async function close(): Promise<void> {
-  isClosing = true;
-  await processes.close();
-  closeNet();
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-}
-
-function say(text: string): void {
-  console.log(`bench: ${text}`);
 }

@@ -3,9 +3,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Clients, clientMac, MACHINES } from './clients.ts';
 import { BenchError } from './error.ts';
-import { INTERFACE, POOL, poolAddress, RELAY, SERVER_NAMESPACE } from './net.ts';
+import { POOL, poolAddress, RELAY, SERVER_NAMESPACE } from './net.ts';
 import type { Processes, Running } from './processes.ts';
 import { LEASE_SECONDS, type Server, until } from './servers.ts';
+import { INTERFACE } from './wire.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const PERSISTS = 'lease and event in SQLite, one fsync for all answers of a moment';

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clients } from './clients.ts';
 import { BenchError } from './error.ts';
-import { INTERFACE, NETMASK, POOL, SERVER_NAMESPACE, SUBNET } from './net.ts';
+import { NETMASK, POOL, SERVER_NAMESPACE, SUBNET } from './net.ts';
 import type { Processes, Running } from './processes.ts';
+import { INTERFACE } from './wire.ts';
 
 export type ServerName = 'firstlight' | 'firstlight10000' | 'firstlightMachines' | 'keaSingle' | 'keaMulti' | 'dnsmasq';
 
