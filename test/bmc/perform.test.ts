@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openIpmi } from '../../src/bmc/ipmi.ts';
 import { createSupervisor, type SupervisorSettings } from '../../src/bmc/supervisor.ts';
 import type { KeptOrder, Order, PowerAction } from '../../src/model/bmc.ts';
-import type { Instant } from '../../src/model/time.ts';
 import { COMPLETION } from '../../src/wire/ipmi.ts';
 import { chassisControl } from '../../src/wire/ipmi-chassis.ts';
 import { type Harness, withHarness } from '../harness.ts';
+import { waitingTime } from './waiting-time.ts';
 import { startWireBmc, type WireBmcOptions } from './wire-bmc.ts';
 
 const SHORT = { firstMs: 150, lastMs: 150, sends: 2 };
-const START = Date.UTC(2026, 0, 1, 12) as Instant;
 
 /** A machine, its BMC and a supervisor, in a time that only waiting moves, for the BMC too. */
 async function withBmc(
@@ -30,25 +28,20 @@ async function withBmc(
   }) => Promise<void>,
   settings: Partial<SupervisorSettings> = {},
 ): Promise<void> {
-  let now = START;
   const waits: number[] = [];
   const acts: (() => void)[] = [];
-  const bmc = await startWireBmc({ clock: () => now, ...options });
+  const time = waitingTime((ms) => {
+    waits.push(ms);
+    acts.shift()?.();
+  });
+  const bmc = await startWireBmc({ clock: time.clock, ...options });
   try {
     await withHarness({}, async (harness) => {
       const { id: machineId } = harness.addMachine('vm-01');
       harness.setBmc(machineId, { port: bmc.port });
       const supervisor = createSupervisor({
         ...harness,
-        clock: () => now,
-        steady: () => now,
-        sleep: async (ms, signal) => {
-          await nextTurn();
-          signal?.throwIfAborted();
-          waits.push(ms);
-          now = (now + ms) as Instant;
-          acts.shift()?.();
-        },
+        ...time,
         settings: { spacingMs: 0, polls: false, ...settings },
         open: (target, more) => openIpmi(target, { ...more, patience: SHORT }),
       });

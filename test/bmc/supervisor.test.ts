@@ -8,9 +8,9 @@ import { createSupervisor, type Supervisor } from '../../src/bmc/supervisor.ts';
 import { openRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
 import { makeCertificate } from '../../src/lab/bmc-sim/redfish-certificate.ts';
 import type { KeptOrder, Order, OrderStage, PowerAction } from '../../src/model/bmc.ts';
-import type { Instant } from '../../src/model/time.ts';
 import { type Harness, startHarness, withHarness } from '../harness.ts';
 import { freePort, missing } from './ipmi-sim.ts';
+import { waitingTime } from './waiting-time.ts';
 import { startWireBmc, type WireBmcOptions } from './wire-bmc.ts';
 
 type Bmc = Awaited<ReturnType<typeof startWireBmc>>;
@@ -20,16 +20,9 @@ const POWER_ON: Order = { kind: 'power', action: 'on' };
 
 /** A supervisor over the parts of a harness, in a time that only waiting moves; drivers soon give up. */
 function supervise(harness: Harness): Supervisor {
-  let now = Date.UTC(2026, 0, 1, 12) as Instant;
   return createSupervisor({
     ...harness,
-    clock: () => now,
-    steady: () => now,
-    sleep: async (ms, signal) => {
-      await nextTurn();
-      signal?.throwIfAborted();
-      now = (now + ms) as Instant;
-    },
+    ...waitingTime(),
     settings: { spacingMs: 0, polls: false },
     open: (target, more) => {
       if (target.driver === 'ipmi') return openIpmi(target, { ...more, patience: SHORT });

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openBmc } from '../../src/bmc/index.ts';
 import { openIpmi } from '../../src/bmc/ipmi.ts';
 import { createSupervisor, type Supervisor, type SupervisorSettings } from '../../src/bmc/supervisor.ts';
 import { startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
-import type { Instant } from '../../src/model/time.ts';
 import { type Harness, withHarness } from '../harness.ts';
+import { waitingTime } from './waiting-time.ts';
 
 /** Long enough for a loaded computer to do all the rest meanwhile. */
 const PATIENT = { firstMs: 8000, lastMs: 8000, sends: 4 };
@@ -69,17 +68,11 @@ async function withRack(
       sims.set(id, sim);
       stops.push(sim.stop);
     }
-    let now = Date.UTC(2026, 0, 1, 12) as Instant;
+    const time = waitingTime();
     t.mock.timers.enable({ apis: ['setInterval'] });
     const supervisor = createSupervisor({
       ...harness,
-      clock: () => now,
-      steady: () => now,
-      sleep: async (ms, signal) => {
-        await nextTurn();
-        signal?.throwIfAborted();
-        now = (now + ms) as Instant;
-      },
+      ...time,
       settings: { spacingMs: 0, ...settings },
       open: (target, more) =>
         target.driver === 'ipmi' ? openIpmi(target, { ...more, patience: PATIENT }) : openBmc(target, more),
@@ -92,7 +85,7 @@ async function withRack(
         hanging,
         isOn: (id) => sims.get(id)?.machine.isOn ?? false,
         tick: (ms) => {
-          now = (now + ms) as Instant;
+          time.pass(ms);
           t.mock.timers.tick(1000);
         },
       });
