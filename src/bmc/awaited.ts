@@ -1,7 +1,7 @@
 import type { Events } from '../events.ts';
-import type { KeptOrder, Order } from '../model/bmc.ts';
+import type { KeptOrder, Order, Progress } from '../model/bmc.ts';
 import type { Event } from '../model/event.ts';
-import { after, type Clock, type Instant } from '../model/time.ts';
+import { after, type Clock } from '../model/time.ts';
 import type { Bmcs } from '../store/bmcs.ts';
 import type { Machines } from '../store/machines.ts';
 import type { AwaitedBoot, NewOrder, Orders } from '../store/orders.ts';
@@ -19,13 +19,16 @@ export type AwaitedOptions = {
 
 /** From the power-on to the first DHCP: large servers take most of it. */
 const WITHIN_MS = 300_000;
+/** A boot device that was set and not started from for so long is not expected any more: whoever starts it then has other plans. */
+const LAPSES_MS = 600_000;
 const CHECK_MS = 5000;
 /** Who asks for the second attempt. */
 const OURSELVES = 'Firstlight';
-/** Set, but not started yet. */
-const NOT_YET = 0 as Instant;
 
-/** Checks that a machine which was told to boot from the network does so; if not, it is tried another way, once. */
+/**
+ * Checks that a machine which was told to boot from the network, and was started, does so; if not, it is tried another way, once.
+ * Whatever else is done to its power meanwhile, by an order or by hand, ends that: nobody's machine is switched on behind his back.
+ */
 export type Awaited = ReturnType<typeof createAwaited>;
 
 export function createAwaited({ machines, bmcs, orders, events, place, clock }: AwaitedOptions) {
@@ -33,16 +36,23 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
   const timer = setInterval(check, CHECK_MS);
   const waiting = new Set(orders.awaited().map((one) => one.machineId));
 
-  function noteEvent({ machineId, kind }: Event): void {
-    if (machineId === undefined || kind !== 'boot.started' || !waiting.has(machineId)) return;
-    const one = orders.awaited().find((awaited) => awaited.machineId === machineId);
-    if (one && (one.since !== NOT_YET || isStarting(machineId))) drop(machineId);
+  function noteEvent({ machineId, kind, data }: Event): void {
+    if (machineId === undefined || !waiting.has(machineId)) return;
+    // what asks while it is still to be started, or started anew, is what it ran before
+    if (kind === 'boot.started' && !isToStart(machineId)) drop(machineId);
+    if (kind === 'power.changed' && data?.power === 'off' && awaitedOf(machineId)?.isStarted && isIdle(machineId))
+      drop(machineId);
   }
 
-  /** Whether it was told to start: some are faster than the BMC, which tells the power up to a minute late (B3). */
-  function isStarting(machineId: number): boolean {
-    const stages = orders.openOf(machineId).map(({ progress }) => progress?.stage);
-    return stages.includes('turning-on') || stages.includes('resetting');
+  const awaitedOf = (machineId: number): AwaitedBoot | undefined =>
+    orders.awaited().find((one) => one.machineId === machineId);
+  const isIdle = (machineId: number): boolean => orders.openOf(machineId).length === 0;
+
+  /** Whether an order will start it. One that has told it to waits only for the BMC, which may tell a minute late (B3). */
+  function isToStart(machineId: number): boolean {
+    return orders
+      .openOf(machineId)
+      .some(({ order, progress }) => order.kind === 'power' && isStart(order) && !hasStarted(progress));
   }
 
   function drop(machineId: number): void {
@@ -53,9 +63,10 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
   function check(): void {
     if (waiting.size === 0) return;
     for (const one of orders.awaited())
-      if (one.since !== NOT_YET && clock() >= after(one.since, WITHIN_MS))
+      if (clock() >= after(one.since, one.isStarted ? WITHIN_MS : LAPSES_MS) && isIdle(one.machineId))
         try {
-          missed(one);
+          if (one.isStarted) missed(one);
+          else drop(one.machineId);
         } catch (error) {
           // a full disk: it stays as it is, and the others have their turn
           console.error(`awaited boot of machine ${one.machineId}: ${error instanceof Error ? error.stack : error}`);
@@ -82,26 +93,30 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
       data: { device: wish.device, firmware: wish.firmware, driver, attempt, by: askedBy },
     });
     if (!way) return;
-    place({ machineId, order: { kind: 'power', action: 'off' }, askedBy: OURSELVES });
-    const boot: Order = { kind: 'boot', wish: way.wish, via: way.via };
-    const { id } = place({ machineId, order: boot, askedBy: OURSELVES });
-    place({ machineId, order: { kind: 'power', action: 'on', needs: id }, askedBy: OURSELVES });
+    const ask = (order: Order): number => place({ machineId, order, askedBy: OURSELVES }).id;
+    const off = ask({ kind: 'power', action: 'off' });
+    const boot = ask({ kind: 'boot', wish: way.wish, via: way.via, needs: off });
+    ask({ kind: 'power', action: 'on', needs: boot });
   }
 
   return {
-    /** An order was carried out: what it means for what is awaited. */
-    noteDone({ machineId, order, driver, askedBy }: KeptOrder): void {
+    /** An order has ended: what it means for what is awaited. */
+    noteOutcome({ machineId, order, state, driver, askedBy, progress }: KeptOrder): void {
       if (order.kind === 'boot') {
         const { wish } = order;
-        drop(machineId);
-        if (driver === undefined || (wish.device !== 'network' && wish.device !== 'http')) return;
+        if (waiting.has(machineId)) drop(machineId);
+        if (state !== 'done' || driver === undefined) return;
+        if (wish.device !== 'network' && wish.device !== 'http') return;
         const attempt = askedBy === OURSELVES ? 2 : 1;
-        orders.await({ machineId, wish, driver, attempt, since: NOT_YET, askedBy });
+        orders.await({ machineId, wish, driver, attempt, isStarted: false, since: clock(), askedBy });
         waiting.add(machineId);
       }
       if (order.kind !== 'power' || !waiting.has(machineId)) return;
-      const one = orders.awaited().find((awaited) => awaited.machineId === machineId);
-      if (one && isStart(order)) orders.await({ ...one, since: clock() });
+      const one = awaitedOf(machineId);
+      const isNow = state === 'done' && isStart(order) && (driver === 'manual' || hasStarted(progress));
+      if (one && isNow) orders.await({ ...one, isStarted: true, since: clock() });
+      // it is off now, or in a state that nobody asked for; an "on" that found it on has changed nothing
+      else if (one?.isStarted && (state === 'done' ? !isStart(order) : progress !== undefined)) drop(machineId);
     },
     /** Nobody waits for its boot any more. */
     drop,
@@ -114,3 +129,7 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
 
 const isStart = (order: Extract<Order, { kind: 'power' }>): boolean =>
   order.action === 'on' || order.action === 'cycle' || order.action === 'reset';
+
+/** Whether the command that starts it was given. */
+const hasStarted = (progress: Progress | undefined): boolean =>
+  progress?.stage === 'turning-on' || progress?.stage === 'resetting';

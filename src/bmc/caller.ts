@@ -81,7 +81,7 @@ export function createCaller({ lanes, links, bmcs, events, clock, steady }: Call
           try {
             const result = await work(driver);
             // of a BMC that was exchanged meanwhile nothing is kept
-            if (links.opened(present) === driver)
+            if (links.opened(present) === driver && !driver.isUnheard)
               note(link.machineId, noteAnswer(healthOf(link.machineId), link.driver, steady() - started, clock()));
             return result;
           } catch (error) {

@@ -86,6 +86,8 @@ export interface BmcDriver {
   /** Boots this ISO image once it is powered on; `undefined` takes out what is in. */
   insertMedia?(url: string | undefined): Promise<void>;
   console?(): Promise<BmcConsole>;
+  /** Whether nobody answers what it sends, as a magic packet: then it tells nothing of the BMC. */
+  isUnheard?: boolean;
   /** Quirks met so far, each once. */
   quirks?(): readonly QuirkNote[];
   /** Waits for the running call; later calls are refused. */

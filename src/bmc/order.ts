@@ -22,7 +22,8 @@ export type Step =
   | { kind: 'wait'; inMs: number; progress: Progress }
   /** Wait until the machine asks for an address, at most so long. */
   | { kind: 'watch'; inMs: number; progress: Progress }
-  | { kind: 'done'; text: string }
+  /** `power`: what was read of it, twice, or seen: absent where nothing tells. */
+  | { kind: 'done'; text: string; power?: PowerState }
   /** `isUnheeded`: the command was taken and did nothing, which another driver may do better. */
   | { kind: 'failed'; text: string; isUnheeded?: boolean };
 
@@ -77,7 +78,11 @@ function powerStep(order: PowerOrder, progress: Progress, seen: Seen, now: Insta
   const state = seen?.state;
   switch (progress.stage) {
     case 'begin':
-      return state === undefined ? look(progress, 0) : beginPower(order, state, now);
+      if (state === undefined) return look(progress, 0);
+      // one wrong read would leave a machine as it is, and say that it was so already
+      if (state === restOf(order.action) && progress.equalReads + 1 < EQUAL_READS)
+        return look({ ...progress, equalReads: progress.equalReads + 1 }, READ_EVERY_MS);
+      return beginPower(order, state, now);
     case 'resting':
       return now < after(progress.since, REST_MS)
         ? { kind: 'wait', inMs: REST_MS - (now - progress.since), progress }
@@ -87,11 +92,13 @@ function powerStep(order: PowerOrder, progress: Progress, seen: Seen, now: Insta
         return { kind: 'failed', text: 'the BMC did not answer the command: whether it was reset is not known' };
       if (now < after(progress.since, RESET_BLIND_MS))
         return { kind: 'wait', inMs: RESET_BLIND_MS - (now - progress.since), progress };
-      return awaitState('on', progress, state, now, () => done('was reset'));
+      return awaitState('on', progress, state, now, () => done('was reset', 'on'));
     case 'turning-on':
-      return awaitState('on', progress, state, now, () => done('is on'));
+      return awaitState('on', progress, state, now, () => done('is on', 'on'));
     case 'turning-off':
-      return awaitState('off', progress, state, now, () => (order.action === 'cycle' ? rest(now) : done('is off')));
+      return awaitState('off', progress, state, now, () =>
+        order.action === 'cycle' ? rest(now) : done('is off', 'off'),
+      );
     case 'shutting-down':
       return awaitShutdown(order, progress, state, now);
     case 'set':
@@ -99,14 +106,17 @@ function powerStep(order: PowerOrder, progress: Progress, seen: Seen, now: Insta
   }
 }
 
+/** The state in which an action has nothing to do, or not all of it. */
+const restOf = (action: PowerAction): PowerState => (action === 'on' ? 'on' : 'off');
+
 function beginPower({ action }: PowerOrder, state: PowerState, now: Instant): Step {
-  if (action === 'on') return state === 'on' ? done('was on already') : command('on', 'turning-on', now);
+  if (action === 'on') return state === 'on' ? done('was on already', state) : command('on', 'turning-on', now);
   if (action === 'cycle') return state === 'on' ? command('off', 'turning-off', now) : command('on', 'turning-on', now);
   if (action === 'reset')
     return state === 'on'
       ? command('reset', 'resetting', now)
       : { kind: 'failed', text: 'is off: there is nothing to reset; switch it on instead' };
-  if (state === 'off') return done('was off already');
+  if (state === 'off') return done('was off already', state);
   return action === 'soft' ? command('soft', 'shutting-down', now) : command('off', 'turning-off', now);
 }
 
@@ -169,7 +179,7 @@ function awaitState(
 function awaitShutdown(order: PowerOrder, progress: Progress, state: PowerState | undefined, now: Instant): Step {
   if (state === undefined) return look(progress, READ_EVERY_MS);
   const equalReads = state === 'off' ? progress.equalReads + 1 : 0;
-  if (equalReads >= EQUAL_READS) return done('has shut down');
+  if (equalReads >= EQUAL_READS) return done('has shut down', 'off');
   const seconds = order.graceSeconds ?? GRACE_SECONDS;
   if (state === 'off' || now < after(progress.since, seconds * 1000))
     return look({ ...progress, equalReads }, READ_EVERY_MS);
@@ -216,7 +226,7 @@ function describeWish({ device, firmware, isPersistent }: BootWish): string {
 }
 
 const look = (progress: Progress, inMs: number): Step => ({ kind: 'read-power', inMs, progress });
-const done = (text: string): Step => ({ kind: 'done', text });
+const done = (text: string, power?: PowerState): Step => ({ kind: 'done', text, ...(power ? { power } : {}) });
 const rest = (now: Instant): Step => ({
   kind: 'wait',
   inMs: REST_MS,

@@ -15,10 +15,10 @@ export type Around = {
   call<T>(link: KeptLink, work: (driver: BmcDriver) => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Kept just before a command is given, when its turn has come. */
   save: (progress: Progress, driver: DriverName) => Promise<void>;
-  /** Why no command may be given now; undefined when it may. */
-  refusal: () => string | undefined;
-  /** How long a switching-on waits for its turn. */
-  stagger: () => number;
+  /** Why this command may not be given now, or the order not be carried out; undefined when it may. */
+  refusal: (command?: Command) => string | undefined;
+  /** How long a command waits because many machines are switched on. */
+  stagger: (command: Command) => number;
   /** Resolves to true when the machine asks for an address, to false after so long. */
   watchBoot: (ms: number, signal: AbortSignal) => Promise<boolean>;
   /** Ask a person to do it; resolves with what was seen or said, or that nobody did it. */
@@ -45,9 +45,9 @@ export async function perform({ order }: Pick<KeptOrder, 'order'>, from: Progres
   for (const [index, link] of links.entries()) {
     const attempt = await performWith(link, order, progress, index < links.length - 1, around);
     if (attempt.kind === 'ended') {
-      const { state, result } = attempt.outcome;
+      const { state, result, power } = attempt.outcome;
       const instead = failed.length > 0 ? ` (by ${link.driver}; ${failed.join('; ')})` : '';
-      return { state, result: `${result}${instead}`, driver: link.driver };
+      return { state, result: `${result}${instead}`, driver: link.driver, power };
     }
     failed.push(`${link.driver}: ${attempt.why}`);
     driver = link.driver;
@@ -74,6 +74,8 @@ async function performWith(
   if (link.driver === 'manual') {
     if (order.kind !== 'power' && order.kind !== 'boot')
       return { kind: 'next', why: lacks(link, `way to ${order.kind}`).text, progress: from, goesOn: true };
+    const because = around.refusal();
+    if (because !== undefined) return { kind: 'ended', outcome: { state: 'failed', result: because } };
     await around.save(from, link.driver);
     return { kind: 'ended', outcome: await around.askPerson(order, signal) };
   }
@@ -87,8 +89,9 @@ async function performWith(
     seen = undefined;
     if (step.kind === 'failed' && step.isUnheeded && hasNext)
       return { kind: 'next', why: step.text, progress: unheeded(order, progress, clock()), goesOn: true };
-    if (step.kind === 'done' || step.kind === 'failed')
-      return { kind: 'ended', outcome: { state: step.kind, result: step.text } };
+    if (step.kind === 'done')
+      return { kind: 'ended', outcome: { state: 'done', result: step.text, power: step.power } };
+    if (step.kind === 'failed') return { kind: 'ended', outcome: { state: 'failed', result: step.text } };
     const before = progress;
     const isCommand = step.kind.startsWith('set-') || step.kind === 'identify' || step.kind === 'media';
     const which = isCommand ? 'command' : 'look';
@@ -99,13 +102,13 @@ async function performWith(
       else if (step.kind === 'read-power') seen = await readPower(link, around);
       else if (step.kind === 'read-boot') seen = await readBoot(link, around);
       else if (step.kind !== 'wait') {
-        const turnMs = step.kind === 'set-power' && step.action === 'on' ? around.stagger() : 0;
+        const turnMs = around.stagger(step);
         if (turnMs > 0) await around.sleep(turnMs, signal);
         await around.call(
           link,
           async (driver) => {
             // its turn may have come minutes later
-            const because = around.refusal();
+            const because = around.refusal(step);
             if (because !== undefined) throw new Forbidden(because);
             progress = { ...progress, since: clock() };
             await around.save(progress, link.driver);
@@ -119,6 +122,8 @@ async function performWith(
     } catch (error) {
       if (error instanceof Forbidden) return { kind: 'ended', outcome: { state: 'failed', result: error.message } };
       if (!(error instanceof BmcError)) throw error;
+      // it follows the first one by now, and says that there is nothing left to do: looking goes on
+      if (error.kind === 'refused' && step.kind === 'set-power' && progress.sends > 1) continue;
       if (isCommand) progress = error.kind === 'unreachable' ? unanswered(order, before, progress) : before;
       const { count, since } = failures[which] ?? { count: 0, since: clock() };
       failures[which] = { count: count + 1, since };

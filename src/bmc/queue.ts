@@ -7,7 +7,7 @@ import type { Machines } from '../store/machines.ts';
 import type { NewOrder, Orders, Outcome } from '../store/orders.ts';
 import type { Caller } from './caller.ts';
 import type { Sleep } from './lanes.ts';
-import { begun, resume } from './order.ts';
+import { begun, type Command, resume } from './order.ts';
 import { perform } from './perform.ts';
 import { orAbort, type Witness } from './witness.ts';
 
@@ -22,8 +22,8 @@ export type QueueOptions = {
   chainOf: (machineId: number) => readonly KeptLink[];
   /** How long a switching-on waits for its turn. */
   stagger: () => number;
-  /** Told of each order that was carried out, in the transaction that says so. */
-  onDone: (order: KeptOrder) => void;
+  /** Told of each order that ended, and how, in the transaction that says so. */
+  onOutcome: (order: KeptOrder, outcome: Outcome) => void;
   /** Told when nothing is under way on a machine any more, or something else is. */
   onEnded: (machineId: number) => void;
   clock: Clock;
@@ -57,7 +57,21 @@ export function createQueue(options: QueueOptions) {
   const running = new Map<number, Running>();
   /** Those who wait for an order's end, by its id. */
   const endings = new Map<number, { order: KeptOrder; tells: ((order: KeptOrder) => void)[] }>();
+  /** Whose turn to be switched on was waited for before the boot device was set, which some BMCs forget after a minute (B1). */
+  const turns = new Set<number>();
   let stopped = false;
+
+  /** How long a command waits so that not all machines are switched on at once. */
+  function turnOf({ id, machineId }: KeptOrder, command: Command): number {
+    if (command.kind === 'set-power' && command.action === 'on') return turns.delete(id) ? 0 : stagger();
+    if (command.kind !== 'set-boot') return 0;
+    const next = orders
+      .openOf(machineId)
+      .find(({ order }) => order.kind === 'power' && order.action === 'on' && order.needs === id);
+    if (next === undefined || turns.has(next.id)) return 0;
+    turns.add(next.id);
+    return stagger();
+  }
 
   function lockedWhy(machineId: number, order: Order): string | undefined {
     const machine = machines.byId(machineId);
@@ -114,11 +128,12 @@ export function createQueue(options: QueueOptions) {
     const started = steady();
     // none of this needs to be on disk before the first command is: that one waits for it
     events.settleEarly(() => orders.begin(order.id, clock()));
-    const before = order.order.kind === 'power' && order.order.needs ? orders.byId(order.order.needs) : undefined;
+    const needs = 'needs' in order.order ? order.order.needs : undefined;
+    const before = needs !== undefined ? orders.byId(needs) : undefined;
     if (before && before.state !== 'done')
       return await end(
         order,
-        { state: 'failed', result: `not done, because ${describeOrder(before.order)} was not` },
+        { state: 'failed', result: `not done, because ${describeOrder(before.order)} was not: ${before.result}` },
         0,
       );
     const from = order.progress ? resume(order.order, order.progress, clock()) : begun(clock());
@@ -128,8 +143,9 @@ export function createQueue(options: QueueOptions) {
         chain: () => bmcs.chain(machineId),
         call: (link, work, cancel) => orAbort(call(link, 'order', work, cancel), cancel),
         save: (progress, driver) => keep(() => orders.saveProgress(order.id, progress, driver)),
-        refusal: () => lockedWhy(machineId, order.order),
-        stagger,
+        refusal: (command) =>
+          lockedWhy(machineId, command?.kind === 'set-power' ? { kind: 'power', action: command.action } : order.order),
+        stagger: (command) => turnOf(order, command),
         watchBoot: (ms, cancel) => witness.watchBoot(machineId, isReset(order.order), ms, cancel),
         askPerson: (what, cancel) => witness.askPerson(machineId, what, cancel),
         clock,
@@ -172,10 +188,11 @@ export function createQueue(options: QueueOptions) {
         data: { order: order.id, what, by: order.askedBy, ms: Math.round(ms), driver: outcome.driver },
       });
       const kept = orders.byId(order.id) ?? order;
-      if (outcome.state === 'done') options.onDone(kept);
+      options.onOutcome(kept, outcome);
       return kept;
     });
     await durable;
+    turns.delete(order.id);
     for (const tell of endings.get(order.id)?.tells ?? []) tell(ended);
     endings.delete(order.id);
     return ended;

@@ -1,9 +1,9 @@
 import type { Events } from '../events.ts';
-import { DEFAULT_STAGGER, type KeptOrder, type PowerState, type Stagger } from '../model/bmc.ts';
+import { DEFAULT_STAGGER, type KeptOrder, type Stagger } from '../model/bmc.ts';
 import type { Clock } from '../model/time.ts';
 import type { Bmcs } from '../store/bmcs.ts';
 import type { Machines } from '../store/machines.ts';
-import type { Orders } from '../store/orders.ts';
+import type { Orders, Outcome } from '../store/orders.ts';
 import { createAdoption } from './adopt.ts';
 import { createAsking } from './asking.ts';
 import { createAwaited } from './awaited.ts';
@@ -81,7 +81,7 @@ export function createSupervisor(options: SupervisorOptions) {
     witness,
     chainOf: asking.chainOf,
     stagger: createStagger(settings.stagger, steady),
-    onDone: noteDone,
+    onOutcome: noteOutcome,
     onEnded: (machineId: number) => poller.hurry(machineId),
     clock,
     steady,
@@ -92,7 +92,10 @@ export function createSupervisor(options: SupervisorOptions) {
   const poller = createPoller({
     bmcs,
     health: caller.health,
-    isBusy: (link) => queue.isRunning(link.machineId) || lanes.isBusy(laneOf(link)),
+    // an order that waits for a person keeps no BMC busy
+    isBusy: ({ machineId, ...link }) =>
+      (queue.isRunning(machineId) && witness.askedOf(machineId) === undefined) ||
+      lanes.isBusy(laneOf({ machineId, ...link })),
     read: (machineId) => asking.readPower(machineId, 'poll'),
     pollPlan: settings.pollPlan,
     steady,
@@ -115,16 +118,15 @@ export function createSupervisor(options: SupervisorOptions) {
     queue.dropRemoved(isThere);
   }
 
-  /** What an order that was carried out says of the machine. */
-  function noteDone(kept: KeptOrder): void {
+  /** What an order that has ended says of the machine. */
+  function noteOutcome(kept: KeptOrder, { state, power }: Outcome): void {
     const { machineId, order } = kept;
-    awaited.noteDone(kept);
-    if (order.kind !== 'power' || kept.driver === 'manual') return;
+    awaited.noteOutcome(kept);
+    if (order.kind !== 'power' || state !== 'done' || kept.driver === 'manual') return;
+    if (power !== undefined) caller.notePower(machineId, power);
     const machine = machines.byId(machineId);
-    const state: PowerState = order.action === 'off' || order.action === 'soft' ? 'off' : 'on';
-    if (caller.health(machineId).answeredAt !== undefined) caller.notePower(machineId, state);
     // whatever it booted is over: what comes next is a new boot, unless that came before the BMC told of it
-    const startedAt = state === 'on' ? kept.progress?.since : undefined;
+    const startedAt = order.action === 'off' || order.action === 'soft' ? undefined : kept.progress?.since;
     const isBack = startedAt !== undefined && (machines.bootStage(machineId).seenAt ?? 0) > startedAt;
     if (machine && order.action !== 'on' && !isBack) machines.setBoot(machineId, machine.boot, 'none', clock());
   }

@@ -78,6 +78,7 @@ export function openWol(target: BmcTarget): BmcDriver {
     });
 
   return {
+    isUnheard: true,
     powerState: cannot('tell the power state'),
     setPower: (action) => (action === 'on' ? inTurn(() => broadcast(packet, place)) : cannot(`be told "${action}"`)()),
     setBoot: cannot('set the boot device'),

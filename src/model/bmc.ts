@@ -56,7 +56,7 @@ export type Refusal = { kind: string; text: string; at: Instant };
 export type Order =
   | { kind: 'power'; action: PowerAction; graceSeconds?: number; isHardAfter?: boolean; needs?: number }
   /** `via`: the driver that is tried first. */
-  | { kind: 'boot'; wish: BootWish; via?: DriverName }
+  | { kind: 'boot'; wish: BootWish; via?: DriverName; needs?: number }
   /** The lamp on for so many seconds; 0 puts it out. */
   | { kind: 'identify'; seconds: number }
   /** An ISO image in the virtual drive, booted next; without one the drive is emptied. */

@@ -1,16 +1,18 @@
-import type { BootWish, DriverName, KeptOrder, Order, OrderState, Progress } from '../model/bmc.ts';
+import type { BootWish, DriverName, KeptOrder, Order, OrderState, PowerState, Progress } from '../model/bmc.ts';
 import type { Instant } from '../model/time.ts';
 import type { Db } from './db.ts';
 
 export type NewOrder = { machineId: number; order: Order; askedBy: string; effectId?: number | undefined };
 
-/** A machine that was started to boot from the network. `driver` set the boot device. */
+/** A machine that is to boot from the network when it is started, or was started so. `driver` set the boot device. */
 export type AwaitedBoot = {
   machineId: number;
   wish: BootWish;
   driver: DriverName;
   /** 1, or 2 when it was tried another way. */
   attempt: number;
+  isStarted: boolean;
+  /** When it was started; before that, when the boot device was set. */
   since: Instant;
   askedBy: string;
 };
@@ -33,6 +35,7 @@ type AwaitedRow = {
   wish: string;
   driver: DriverName;
   attempt: number;
+  is_started: number;
   since: number;
   asked_by: string;
 };
@@ -68,7 +71,7 @@ export function openOrders(db: Db) {
        (SELECT id FROM power_order WHERE machine_id = @machineId ORDER BY id DESC LIMIT 1 OFFSET ${KEPT})`,
   );
   const putAwaited = db.sql.prepare(
-    `INSERT OR REPLACE INTO awaited_boot (machine_id, wish, driver, attempt, since, asked_by) VALUES (?, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO awaited_boot (machine_id, wish, driver, attempt, is_started, since, asked_by) VALUES (?, ?, ?, ?, ?, ?, ?)`,
   );
   const awaited = db.sql.prepare<[], AwaitedRow>('SELECT * FROM awaited_boot');
   const dropAwaited = db.sql.prepare('DELETE FROM awaited_boot WHERE machine_id = ?');
@@ -93,14 +96,15 @@ export function openOrders(db: Db) {
       prune.run({ machineId });
     },
 
-    await: ({ machineId, wish, driver, attempt, since, askedBy }: AwaitedBoot): void =>
-      void putAwaited.run(machineId, JSON.stringify(wish), driver, attempt, since, askedBy),
+    await: ({ machineId, wish, driver, attempt, isStarted, since, askedBy }: AwaitedBoot): void =>
+      void putAwaited.run(machineId, JSON.stringify(wish), driver, attempt, Number(isStarted), since, askedBy),
     awaited: (): AwaitedBoot[] =>
       awaited.all().map((row) => ({
         machineId: row.machine_id,
         wish: JSON.parse(row.wish) as BootWish,
         driver: row.driver,
         attempt: row.attempt,
+        isStarted: row.is_started === 1,
         since: row.since as Instant,
         askedBy: row.asked_by,
       })),
@@ -109,7 +113,13 @@ export function openOrders(db: Db) {
   };
 }
 
-export type Outcome = { state: 'done' | 'failed' | 'cancelled'; result: string; driver?: DriverName | undefined };
+/** How an order ended. `power`: what the machine's power was seen to be then. */
+export type Outcome = {
+  state: 'done' | 'failed' | 'cancelled';
+  result: string;
+  driver?: DriverName | undefined;
+  power?: PowerState | undefined;
+};
 
 const maybe = (row: OrderRow | undefined): KeptOrder | undefined => row && toOrder(row);
 

@@ -132,14 +132,84 @@ for (const action of ['on', 'cycle', 'reset'] as const)
       },
     ));
 
-test('what the machine asks while it still runs what it ran is no answer', (t) =>
-  withMachine(t, {}, async ({ bmc, carryOut, pass, boot, missing }) => {
+test('what the machine asks while it is still to be started anew is no answer', (t) =>
+  withMachine(t, {}, async ({ bmc, carryOut, pass, boot, atWait, missing }) => {
     bmc.isOn = true;
     await carryOut({ kind: 'boot', wish: WISH });
-    await boot();
+    atWait(boot);
     await carryOut({ kind: 'power', action: 'cycle' });
     await pass(6);
     assert.equal(missing().length, 1);
+  }));
+
+test('a machine that has taken its boot device by itself is not expected to boot from the network once more', (t) =>
+  withMachine(t, {}, async ({ harness, bmc, carryOut, pass, boot, missing }) => {
+    bmc.isOn = true;
+    await carryOut({ kind: 'boot', wish: WISH });
+    await boot();
+    assert.deepEqual(harness.orders.awaited(), []);
+    await carryOut({ kind: 'power', action: 'cycle' });
+    await pass(6);
+    assert.deepEqual(missing(), []);
+  }));
+
+test('a boot device that nobody started from is not expected for ever', (t) =>
+  withMachine(t, {}, async ({ harness, bmc, carryOut, pass, missing }) => {
+    bmc.isOn = true;
+    await carryOut({ kind: 'boot', wish: WISH });
+    await pass(9.9);
+    assert.equal(harness.orders.awaited().length, 1);
+    await pass(0.2);
+    assert.deepEqual(harness.orders.awaited(), []);
+    await carryOut({ kind: 'power', action: 'cycle' });
+    await pass(6);
+    assert.deepEqual([missing(), bmc.isOn], [[], true]);
+  }));
+
+test('a machine that was on already was not started, and is left alone', (t) =>
+  withMachine(t, {}, async ({ bmc, carryOut, pass, missing }) => {
+    bmc.isOn = true;
+    await carryOut(...NETWORK);
+    bmc.done.length = 0;
+    await pass(5.1);
+    assert.deepEqual([missing(), bmc.done], [[], []]);
+  }));
+
+for (const action of ['off', 'soft'] as const)
+  test(`a machine that somebody switches off meanwhile (${action}) stays off`, (t) =>
+    withMachine(t, {}, async ({ bmc, carryOut, pass, missing }) => {
+      await carryOut(...NETWORK);
+      await pass(1);
+      await carryOut({ kind: 'power', action });
+      assert.equal(bmc.isOn, false);
+      await pass(10);
+      assert.deepEqual([bmc.isOn, missing()], [false, []]);
+    }));
+
+test('a machine that was switched off by hand meanwhile stays off', (t) =>
+  withMachine(t, {}, async ({ supervisor, machineId, bmc, carryOut, pass, missing }) => {
+    await carryOut(...NETWORK);
+    await pass(1);
+    bmc.isOn = false;
+    for (const _ of [1, 2]) await supervisor.readPower(machineId);
+    await pass(10);
+    assert.deepEqual([bmc.isOn, missing()], [false, []]);
+  }));
+
+test('what somebody does at minute five is not done once more behind it', (t) =>
+  withMachine(t, {}, async ({ harness, bmc, carryOut, pass, atWait, missing }) => {
+    await carryOut(...NETWORK);
+    harness.pass(4.99 * MINUTE);
+    bmc.done.length = 0;
+    atWait(() => {
+      harness.pass(2000);
+      t.mock.timers.tick(5000);
+    });
+    await carryOut({ kind: 'power', action: 'cycle' });
+    await pass(1);
+    assert.deepEqual([missing(), bmc.done], [[], ['off', 'on']]);
+    await pass(4.1);
+    assert.equal(missing().length, 1, 'counted from the new start');
   }));
 
 test('a job that has ended waits for nothing', (t) =>

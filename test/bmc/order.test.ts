@@ -63,6 +63,34 @@ const power = (action: PowerAction, more: { graceSeconds?: number; isHardAfter?:
 const CASES: [string, Order, World, string[], string][] = [
   ['what is on is not switched on', power('on'), { power: () => 'on' }, [], 'done: was on already'],
   ['what is off is not switched off, which some BMCs call an error', power('off'), {}, [], 'done: was off already'],
+  [
+    'one wrong "on" keeps nothing off',
+    power('on'),
+    { power: (commands, ms, reads) => (reads === 1 ? 'on' : obedient('off')(commands, ms, reads)) },
+    ['on'],
+    'done: is on',
+  ],
+  [
+    'one wrong "off" keeps nothing on',
+    power('off'),
+    { power: (commands, ms, reads) => (reads === 1 ? 'off' : obedient('on')(commands, ms, reads)) },
+    ['off'],
+    'done: is off',
+  ],
+  [
+    'one wrong "off" makes a cycle no "on" alone',
+    power('cycle'),
+    { power: (commands, ms, reads) => (reads === 1 ? 'off' : obedient('on')(commands, ms, reads)) },
+    ['off', 'on'],
+    'done: is on',
+  ],
+  [
+    'one wrong "off" refuses no reset',
+    power('reset'),
+    { power: (_commands, _ms, reads) => (reads === 1 ? 'off' : 'on') },
+    ['reset'],
+    'done: was reset',
+  ],
   ['on, when two reads say so', power('on'), { power: obedient('off') }, ['on'], 'done: is on'],
   ['off, a minute late', power('off'), { power: obedient('on', 25_000) }, ['off'], 'done: is off'],
   [

@@ -77,6 +77,15 @@ const CASES: Case[] = [
   ['is switched off, which is read twice', { isOn: true }, 'off', ['off'], /^done: is off$/],
   ['is cycled by off and on', { isOn: true }, 'cycle', ['off', 'on'], /^done: is on$/],
   ['is late by a minute', { isOn: true, faults: { settles: 20_000 } }, 'off', ['off'], /^done: is off$/],
+  [
+    'follows after its second command, and refuses that',
+    { isOn: true, faults: { settles: 40_000 } },
+    'off',
+    ['off'],
+    /^done: is off$/,
+  ],
+  ['follows late in both halves', { isOn: true, faults: { settles: 40_000 } }, 'cycle', ['off', 'on'], /^done: is on$/],
+  ['starts late, and refuses to be told again', { faults: { settles: 40_000 } }, 'on', ['on'], /^done: is on$/],
   ['wavers once', { faults: { flips: 1 } }, 'on', ['on'], /^done: is on$/],
   [
     'says yes and does nothing',

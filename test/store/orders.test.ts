@@ -75,10 +75,18 @@ test('orders and what is awaited go with their machine', () =>
     const { id: machineId } = addMachine('vm-01');
     const { id } = add(harness, machineId);
     const wish = { device: 'network', firmware: 'uefi', isPersistent: false } as const;
-    const awaited: AwaitedBoot = { machineId, wish, driver: 'ipmi', attempt: 1, since: at(5), askedBy: 'ada' };
+    const awaited: AwaitedBoot = {
+      machineId,
+      wish,
+      driver: 'ipmi',
+      attempt: 1,
+      isStarted: false,
+      since: at(5),
+      askedBy: 'ada',
+    };
     orders.await(awaited);
-    orders.await({ ...awaited, attempt: 2 });
-    assert.deepEqual(orders.awaited(), [{ ...awaited, attempt: 2 }]);
+    orders.await({ ...awaited, attempt: 2, isStarted: true });
+    assert.deepEqual(orders.awaited(), [{ ...awaited, attempt: 2, isStarted: true }]);
     machines.remove(machineId);
     assert.deepEqual([orders.byId(id), orders.open(), orders.awaited()], [undefined, [], []]);
   }));
@@ -87,7 +95,7 @@ test('what is no longer awaited says whether it was', () =>
   withHarness({}, ({ orders, addMachine }) => {
     const { id: machineId } = addMachine('vm-01');
     const wish = { device: 'http', firmware: 'uefi', isPersistent: false, httpUri: 'http://a/b' } as const;
-    orders.await({ machineId, wish, driver: 'redfish', attempt: 1, since: at(5), askedBy: 'ada' });
+    orders.await({ machineId, wish, driver: 'redfish', attempt: 1, isStarted: true, since: at(5), askedBy: 'ada' });
     assert.deepEqual([orders.dropAwaited(machineId), orders.dropAwaited(machineId)], [true, false]);
   }));
 
