@@ -10,7 +10,7 @@ const strict = { additionalProperties: false };
 const ByName = Type.Object({ name: Type.String() });
 const ById = Type.Object({ id: Type.Integer({ minimum: 1 }) });
 const Device = Type.Union(BOOT_DEVICES.map((device) => Type.Literal(device)));
-/** Answer once it has ended, and with an error when it failed; else at once. */
+/** Answer once it has ended, and with an error when it failed, but within a minute: what takes longer is asked after again. Else at once. */
 const Wait = Type.Optional(Type.Boolean());
 const power = {
   action: Type.Union(POWER_ACTIONS.map((action) => Type.Literal(action))),
@@ -45,6 +45,9 @@ const Media = Type.Object(
 
 type PowerBody = Omit<Static<typeof Power>, 'wait'>;
 
+/** Nobody waits longer for an answer: clients and proxies take a connection for dead that says nothing for some minutes. */
+const WAIT_MS = 60_000;
+
 /** Power, boot device, lamp and virtual drive: each is an order, which is kept, carried out in its turn, and verified. */
 export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOptions): void {
   const named = (name: string): Machine => machines.named(name);
@@ -52,25 +55,24 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
 
   function placePower(machine: Machine, body: PowerBody, operator: string): KeptOrder {
     const { action, graceSeconds, hardAfter, boot } = body;
-    const bootOrder: Order | undefined =
-      boot === undefined
-        ? undefined
-        : { kind: 'boot', wish: { device: boot, firmware: machine.firmware ?? 'uefi', isPersistent: false } };
-    const before = bootOrder && supervisor.place({ machineId: machine.id, order: bootOrder, askedBy: operator });
-    const order: Order = {
-      kind: 'power',
-      action,
+    const place = (order: Order): KeptOrder => supervisor.place({ machineId: machine.id, order, askedBy: operator });
+    const more = {
       ...(graceSeconds !== undefined ? { graceSeconds } : {}),
       ...(hardAfter !== undefined ? { isHardAfter: hardAfter } : {}),
-      ...(before ? { needs: before.id } : {}),
     };
-    return supervisor.place({ machineId: machine.id, order, askedBy: operator });
+    if (boot === undefined) return place({ kind: 'power', action, ...more });
+    // some BMCs forget the boot device a minute after it was set, or when the power goes off (B1, B2): it is set between off and on
+    const off = action === 'cycle' ? place({ kind: 'power', action: 'off' }) : undefined;
+    const wish = { device: boot, firmware: machine.firmware ?? 'uefi', isPersistent: false };
+    const { id } = place({ kind: 'boot', wish, ...(off ? { needs: off.id } : {}) });
+    return place({ kind: 'power', action: off ? 'on' : action, ...more, needs: id });
   }
 
   /** The order, as it is or as it ended. */
   async function answer(order: KeptOrder, wait: boolean | undefined) {
     if (!wait) return { order: show(order) };
-    const ended = await supervisor.whenEnded(order.id);
+    const ended = await supervisor.whenEnded(order.id, WAIT_MS);
+    if (ended.endedAt === undefined) return { order: show(ended) };
     if (ended.state !== 'done') throw new AppError('bmc-failed', ended.result);
     return { order: show(ended), power: powerWord(supervisor, order.machineId) };
   }
@@ -87,7 +89,8 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
 
   app.post('/api/v1/machines/:name/power', { schema: { params: ByName, body: Power } }, async (request, reply) => {
     const order = placePower(named(request.params.name), request.body, request.operator);
-    return reply.code(request.body.wait ? 200 : 202).send(await answer(order, request.body.wait));
+    const answered = await answer(order, request.body.wait);
+    return reply.code(answered.order.endedAt !== undefined ? 200 : 202).send(answered);
   });
 
   // one that cannot be done does not keep the others from it
@@ -145,7 +148,7 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
     '/api/v1/orders/:id',
     { schema: { params: ById, querystring: Type.Object({ wait: Wait }, strict) } },
     async (request) => {
-      if (request.query.wait) return show(await supervisor.whenEnded(request.params.id));
+      if (request.query.wait) return show(await supervisor.whenEnded(request.params.id, WAIT_MS));
       const order = orders.byId(request.params.id);
       if (!order) throw new AppError('no-such-order', `there is no power order ${request.params.id}`);
       return show(order);

@@ -56,7 +56,7 @@ export function createQueue(options: QueueOptions) {
   const { machines, bmcs, orders, events, call, witness, stagger, clock, steady, sleep } = options;
   const running = new Map<number, Running>();
   /** Those who wait for an order's end, by its id. */
-  const endings = new Map<number, { order: KeptOrder; tells: ((order: KeptOrder) => void)[] }>();
+  const endings = new Map<number, { order: KeptOrder; tells: Set<(order: KeptOrder) => void> }>();
   /** Whose turn to be switched on was waited for before the boot device was set, which some BMCs forget after a minute (B1). */
   const turns = new Set<number>();
   let stopped = false;
@@ -198,14 +198,21 @@ export function createQueue(options: QueueOptions) {
     return ended;
   }
 
-  /** The order as it is once it has ended. */
-  function whenEnded(id: number): Promise<KeptOrder> {
+  /** The order as it is once it has ended, or as it is after so long. Throws `no-such-order`. */
+  function whenEnded(id: number, withinMs?: number): Promise<KeptOrder> {
     const order = orders.byId(id);
     if (!order) throw new AppError('no-such-order', `there is no power order ${id}`);
     if (order.endedAt !== undefined) return Promise.resolve(order);
     const { promise, resolve } = Promise.withResolvers<KeptOrder>();
-    endings.set(id, { order, tells: [...(endings.get(id)?.tells ?? []), resolve] });
-    return promise;
+    const ending = endings.get(id) ?? { order, tells: new Set() };
+    endings.set(id, ending);
+    ending.tells.add(resolve);
+    if (withinMs === undefined) return promise;
+    const timer = setTimeout(() => {
+      ending.tells.delete(resolve);
+      resolve(orders.byId(id) ?? order);
+    }, withinMs).unref();
+    return promise.finally(() => clearTimeout(timer));
   }
 
   /** Throws `no-such-order`, `order-ended`. */

@@ -105,7 +105,8 @@ export function addPowerCommands(program: Command, { client, say }: Cli): void {
 
 /** Waits for the order's end and tells it. Throws CliError when it failed. */
 async function waitFor(api: Client, name: string, order: KeptOrder): Promise<string> {
-  const ended = await api.get<KeptOrder>(`/api/v1/orders/${order.id}?wait=true`);
+  let ended = order;
+  while (ended.endedAt === undefined) ended = await api.get<KeptOrder>(`/api/v1/orders/${order.id}?wait=true`);
   const took = seconds((ended.endedAt ?? 0) - (ended.startedAt ?? ended.createdAt));
   const text = `${describeOrder(ended.order)}: ${ended.result}`;
   if (ended.state !== 'done') throw new CliError(`${text} (${ended.state} after ${took})`);

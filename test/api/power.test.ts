@@ -70,8 +70,42 @@ test('the boot device, the lamp and the virtual drive are orders too', () =>
 test('power with a boot device leaves the power alone where the device cannot be set', () =>
   withBmc({ faults: { 'flags-locked': 1 } }, async ({ call, bmc }) => {
     const answer = await call('POST', 'machines/vm-01/power', { action: 'on', boot: 'network', wait: true });
-    assertRefused(answer, 502, 'bmc-failed', /^not done, because boot network next \(uefi\) was not$/);
+    assertRefused(
+      answer,
+      502,
+      'bmc-failed',
+      /^not done, because boot network next \(uefi\) was not: BMC .* can only be read/,
+    );
     assert.equal(bmc.isOn, false);
+  }));
+
+test('a cycle with a boot device sets that between off and on, where no BMC has forgotten it', () =>
+  withBmc({}, async ({ call, bmc, harness, id }) => {
+    bmc.isOn = true;
+    const answer = await call('POST', 'machines/vm-01/power', { action: 'cycle', boot: 'network', wait: true });
+    assertAnswered(answer, 200, { order: { state: 'done', result: 'is on' }, power: 'on' });
+    const acts = bmc.done.filter((act) => /^(on|off|boot option 5)/.test(act));
+    assert.deepEqual(acts, ['off', 'boot option 5: a004000000', 'on']);
+    assert.ok(harness.orders.lastOf(id, 9).every(({ askedBy }) => askedBy !== 'Firstlight'));
+  }));
+
+test('a cycle with a boot device goes no further than what could not be done', () =>
+  withBmc({ faults: { lies: 1 } }, async ({ call, bmc, harness, id }) => {
+    bmc.isOn = true;
+    const order = await call('POST', 'machines/vm-01/power', { action: 'cycle', boot: 'network' });
+    assert.equal(order.status, 202);
+    const [off] = harness.orders.openOf(id);
+    await call('POST', `orders/${off?.id}/cancel`);
+    await harness.until(() => harness.orders.open().length === 0);
+    assert.deepEqual(
+      harness.orders.lastOf(id, 3).map(({ state, result }) => `${state}: ${result.replace(/, its command.*/, '')}`),
+      [
+        'failed: not done, because boot network next (uefi) was not: not done, because power off was not: cancelled by ada',
+        'failed: not done, because power off was not: cancelled by ada',
+        'cancelled: cancelled by ada',
+      ],
+    );
+    assert.equal(bmc.isOn, true);
   }));
 
 test('many machines are ordered in one call; one that cannot be does not keep the others from it', () =>

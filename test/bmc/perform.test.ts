@@ -4,6 +4,7 @@ import { openIpmi } from '../../src/bmc/ipmi.ts';
 import { createSupervisor, type SupervisorSettings } from '../../src/bmc/supervisor.ts';
 import type { KeptOrder, Order, PowerAction } from '../../src/model/bmc.ts';
 import { COMPLETION } from '../../src/wire/ipmi.ts';
+import { BOOT_SELECTOR } from '../../src/wire/ipmi-boot.ts';
 import { chassisControl } from '../../src/wire/ipmi-chassis.ts';
 import { type Harness, withHarness } from '../harness.ts';
 import { waitingTime } from './waiting-time.ts';
@@ -18,6 +19,7 @@ async function withBmc(
     harness: Harness;
     bmc: Awaited<ReturnType<typeof startWireBmc>>;
     machineId: number;
+    place(order: Order): KeptOrder;
     /** How an order ends: `done: is on`. */
     carryOut(order: Order): Promise<string>;
     power(action: PowerAction, more?: { graceSeconds?: number; isHardAfter?: boolean }): Promise<string>;
@@ -54,6 +56,7 @@ async function withBmc(
           harness,
           bmc,
           machineId,
+          place: (order) => supervisor.place({ machineId, order, askedBy: 'ada' }),
           carryOut,
           power: (action, more) => carryOut({ kind: 'power', action, ...more }),
           waits,
@@ -270,4 +273,20 @@ test('machines are switched on in batches, and switched off at once', () =>
       assert.equal(harness.told.filter(({ kind }) => kind === 'power.command').length, 3);
     },
     { stagger: { batch: 1, pauseMs: 60_000 } },
+  ));
+
+// B1
+test('a machine that waits for its turn to be switched on is told its boot device when that has come', () =>
+  withBmc(
+    { faults: { forgets: 1 } },
+    async ({ harness, bmc, power, place }) => {
+      await power('on');
+      await power('off');
+      const boot = place({ kind: 'boot', wish: { ...WISH, device: 'cd' } });
+      place({ kind: 'power', action: 'on', needs: boot.id });
+      await harness.until(() => harness.orders.open().length === 0);
+      assert.equal(bmc.isOn, true);
+      assert.equal(bmc.bmc.machine.starts.at(-1), BOOT_SELECTOR.cd, 'it forgot the CD while it waited');
+    },
+    { stagger: { batch: 1, pauseMs: 70_000 } },
   ));

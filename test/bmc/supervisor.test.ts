@@ -245,6 +245,89 @@ test('a command whose turn comes after the machine was locked is not given', () 
     assert.deepEqual(bmc.done, []);
   }));
 
+test('a machine that is locked in the middle of a cycle is switched on again', () =>
+  withBmc({}, async ({ harness, machineId, bmc, place, ended }) => {
+    bmc.isOn = true;
+    const order = place({ kind: 'power', action: 'cycle' });
+    await harness.until(() => bmc.done.includes('off'));
+    harness.machines.setLocked(machineId, true);
+    assert.equal(await ended(order), 'done: is on');
+    assert.deepEqual(bmc.done, ['off', 'on']);
+  }));
+
+test('what only Wake-on-LAN was told says nothing of the power, nor of the BMC beside it', () =>
+  withBmc({ faults: { hang: 1 } }, async ({ harness, supervisor, machineId, bmc, place, ended }) => {
+    const link = { address: '127.0.0.1', user: '', password: '', settings: {} };
+    harness.bmcs.put(machineId, [
+      { ...link, driver: 'ipmi', port: bmc.port, user: 'admin', password: 's3cret' },
+      { ...link, driver: 'wol', port: 9, settings: { mac: '52:54:00:aa:bb:01' } },
+    ]);
+    for (const _ of [1, 2]) await assert.rejects(supervisor.readPower(machineId), /did not answer/);
+    assert.match(await ended(place()), /^done: was told to turn on; nothing here reads its power/);
+    const { power, unreachableSince } = supervisor.health(machineId);
+    assert.deepEqual([power, texts(harness, 'bmc.answers')], [undefined, []]);
+    assert.notEqual(unreachableSince, undefined);
+  }));
+
+/** A machine whose BMC cannot set the boot device, so that a person is asked, in real time: a day of waiting is one. */
+async function withPerson(check: (rig: Omit<Rig, 'ended'>) => Promise<void>): Promise<void> {
+  const bmc = await startWireBmc({ faults: { 'flags-locked': 1 } });
+  try {
+    await withHarness({}, async (harness) => {
+      const { id: machineId } = harness.addMachine('vm-01');
+      const link = { address: '127.0.0.1', port: bmc.port, user: 'admin', password: 's3cret', settings: {} };
+      harness.bmcs.put(machineId, [
+        { ...link, driver: 'ipmi' },
+        { ...link, driver: 'manual', address: '', port: 0 },
+      ]);
+      const pollPlan = { fastMs: 10, fastForMs: 1000, idleMs: 10, silentMs: 10 };
+      const steady = performance.now.bind(performance);
+      const supervisor = createSupervisor({ ...harness, open: openBmc, steady, settings: { spacingMs: 0, pollPlan } });
+      supervisor.start();
+      const place = (order: Order = POWER_ON) => supervisor.place({ machineId, order, askedBy: 'ada' });
+      try {
+        await check({ harness, supervisor, bmc, machineId, place });
+      } finally {
+        await supervisor.close();
+      }
+    });
+  } finally {
+    await bmc.stop();
+  }
+}
+
+const NETWORK: Order = { kind: 'boot', wish: { device: 'network', firmware: 'uefi', isPersistent: false } };
+
+test('a machine whose person is awaited is read meanwhile', () =>
+  withPerson(async ({ harness, supervisor, bmc, machineId, place }) => {
+    place(NETWORK);
+    await harness.until(() => supervisor.askedOf(machineId) !== undefined);
+    bmc.isOn = true;
+    await harness.until(() => supervisor.health(machineId).power?.state === 'on');
+    assert.notEqual(supervisor.askedOf(machineId), undefined);
+  }));
+
+test('nobody is asked to do by hand what a lock forbids', () =>
+  withPerson(async ({ harness, supervisor, machineId, place }) => {
+    harness.bmcs.put(machineId, [{ driver: 'manual', address: '', port: 0, user: '', password: '', settings: {} }]);
+    const first = place(NETWORK);
+    const second = place({ kind: 'power', action: 'off' });
+    await harness.until(() => supervisor.askedOf(machineId) !== undefined);
+    harness.machines.setLocked(machineId, true);
+    supervisor.confirm(machineId, 'bob');
+    assert.equal(sentence(await supervisor.whenEnded(first.id)), 'done: done by hand, says bob');
+    assert.equal(sentence(await supervisor.whenEnded(second.id)), 'failed: vm-01 is locked');
+    assert.equal(texts(harness, 'power.asked').length, 1);
+  }));
+
+test('who waits for an order only so long is told of it as it is then', () =>
+  withBmc({ faults: { slow: 100 } }, async ({ supervisor, place }) => {
+    const { id } = place();
+    const early = await supervisor.whenEnded(id, 5);
+    assert.deepEqual([early.state, early.endedAt], ['running', undefined]);
+    assert.equal((await supervisor.whenEnded(id, 60_000)).state, 'done');
+  }));
+
 test('what was asked of a machine that is removed ends, whoever waits for it', () =>
   withBmc({ faults: { lies: 1 } }, async ({ harness, machineId, bmc, place, ended }) => {
     const running = ended(place());
