@@ -13,10 +13,7 @@ import type { ClientKey } from './model/network.ts';
 import type { Reason } from './model/reason.ts';
 import type { Clock } from './model/time.ts';
 import type { Arrival, BootView } from './model/view.ts';
-import type { Jobs } from './store/jobs.ts';
-import type { Machines } from './store/machines.ts';
-import type { Network } from './store/network.ts';
-import { bootView } from './store/views.ts';
+import { type BootSources, bootView } from './store/views.ts';
 import { type Mac, macToBytes } from './wire/address.ts';
 import { setOption } from './wire/dhcp-options.ts';
 import type { DhcpPacket } from './wire/dhcp-packet.ts';
@@ -26,14 +23,11 @@ export type ExplainStep = { step: string; result: string; because: Reason[] };
 
 export type Explanation = { mac: Mac; machine?: string; firmware: string; steps: ExplainStep[]; missing: string[] };
 
-export type ExplainOptions = {
+/** What a boot is decided from, as for a machine that asks. */
+export type ExplainOptions = BootSources & {
   look: Look;
-  machines: Machines;
-  network: Network;
-  jobs: Jobs;
   library: () => Library;
   files: BootFiles;
-  settings: { unknownBoots: 'scout' | 'local' };
   clock: Clock;
   arrivals: readonly Arrival[];
   loadersFolder: string;
@@ -160,7 +154,7 @@ export function createExplain(options: ExplainOptions) {
 
   function viewOf(mac: Mac, firmware: Firmware, arrival: Arrival): BootView {
     const view = options.look(discover(mac, firmware, arrival), clock()).view.boot;
-    return view ?? bootView(machines, options.jobs, options.settings, (name) => library().offered(name), mac);
+    return view ?? bootView(options, { mac });
   }
 
   /** The answer to the DISCOVER that this firmware would send. */

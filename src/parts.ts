@@ -72,7 +72,8 @@ export function joinParts({
     optionSettings.reload();
   });
   const events = createEvents(db, history, clock);
-  const kept = { machines, bmcs, orders, network, leases, optionSettings, jobs, events, settings, clock };
+  const bootenv = (name: string) => library().offered(name);
+  const kept = { machines, bmcs, orders, network, leases, optionSettings, jobs, events, settings, bootenv, clock };
 
   const supervisor = createSupervisor({ machines, bmcs, orders, events, clock, steady, ...power });
   const consoles = createConsoles({ machines, bmcs, events, supervisor, folder: consoleFolder, steady });
@@ -95,7 +96,6 @@ export function joinParts({
     db,
     steady,
     instance,
-    bootenv: (name) => library().offered(name),
   });
   const explain = createExplain({ ...kept, look: dhcp.look, library, files, arrivals, loadersFolder });
   return {

@@ -18,23 +18,19 @@ import { after, type Clock } from '../model/time.ts';
 import type { Arrival } from '../model/view.ts';
 import { currentStage, type Job, TICKET_ATTEMPTS, type Ticket } from '../model/workflow.ts';
 import type { Bmcs } from '../store/bmcs.ts';
-import type { Jobs, Run, Task } from '../store/jobs.ts';
-import type { Machines } from '../store/machines.ts';
-import { bootView } from '../store/views.ts';
+import type { Run, Task } from '../store/jobs.ts';
+import { type BootSources, bootView } from '../store/views.ts';
 import { type Ipv4, isIpv4 } from '../wire/address.ts';
 import type { Discovery } from './discovery.ts';
 import type { Runner } from './runner.ts';
 
-export type DoorOptions = {
-  machines: Machines;
+export type DoorOptions = BootSources & {
   bmcs: Bmcs;
-  jobs: Jobs;
   events: Events;
   runner: Runner;
   discovery: Discovery;
   files: BootFiles;
   library: () => Library;
-  settings: { unknownBoots: 'scout' | 'local' };
   clock: Clock;
 };
 
@@ -256,7 +252,7 @@ export function createDoor(options: DoorOptions) {
     const bootenv = library.content.bootenvs.get(
       run.purpose === 'scout' ? (job.bootenv ?? run.bootenv) : run.bootenv,
     ) as Bootenv;
-    const view = bootView(machines, jobs, options.settings, (name) => library.offered(name), run.mac);
+    const view = bootView(options, { mac: run.mac });
     const firstBoot = jobs.newRun({
       ...run,
       purpose: 'first-boot',
