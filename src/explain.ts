@@ -4,6 +4,7 @@ import { decideFile } from './boot/file.ts';
 import type { Library } from './boot/library.ts';
 import type { BootFiles } from './boot/open.ts';
 import { formatBootPath, parseBootPath } from './boot/paths.ts';
+import { isRenderFault } from './boot/render.ts';
 import { renderScript } from './boot/script.ts';
 import { decideDhcp } from './dhcp/decide.ts';
 import type { Look } from './dhcp/look.ts';
@@ -147,7 +148,8 @@ export function createExplain(options: ExplainOptions) {
         );
         for (const url of text.match(/https?:\/\/\S+/g) ?? []) if (url.startsWith(`${at.url}/b/`)) explainFile(url);
       } catch (error) {
-        explanation.missing.push(`the script cannot be rendered: ${(error as Error).message}`);
+        if (!isRenderFault(error)) throw error;
+        explanation.missing.push(`the script cannot be rendered: ${error.message}`);
       }
     }
   };

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Events } from '../events.ts';
-import { AppError } from '../model/errors.ts';
 import type { EventKind } from '../model/event.ts';
 import type { Machine } from '../model/machine.ts';
 import { describeReasons, type Reason } from '../model/reason.ts';
@@ -17,8 +16,9 @@ import type { BootDecision } from './decide.ts';
 import { decideFile, type FileDecision } from './file.ts';
 import type { Library } from './library.ts';
 import { parseBootPath, SCRIPT_FILE } from './paths.ts';
-import { TemplateError } from './render.ts';
+import { isRenderFault } from './render.ts';
 import { renderRefusal, renderScript } from './script.ts';
+import { commitStart } from './start.ts';
 
 /** What the files of boots are decided from and made of. */
 export type BootFilesOptions = BootSources & {
@@ -145,16 +145,12 @@ export function createBootFiles(options: BootFilesOptions) {
         return renderScript(options.library(), parts, boot, view, PROBE_TOKEN);
       const text = renderScript(options.library(), parts, boot, view, newRun(parts.mac, boot, view));
       const { ticket, bootenv } = boot;
-      if (ticket && bootenv.kind === 'installer' && jobs.useTicket(ticket, view.boot))
-        events.emit({
-          kind: 'ticket.used',
-          text: `install ticket ${ticket.id}: start ${ticket.attempts + 1} of ${bootenv.name}`,
-          mac: parts.mac,
-          because: boot.because,
-        });
+      // an image is not begun by its boot: the scout asks for it at the door, and that is its start
+      if (ticket && bootenv.kind === 'installer')
+        commitStart(options, { ticket, boot: view.boot, mac: parts.mac, because: boot.because });
       return text;
     } catch (error) {
-      if (!(error instanceof TemplateError) && !(error instanceof AppError)) throw error;
+      if (!isRenderFault(error)) throw error;
       events.emit({
         kind: 'file.refused',
         text: `the boot script cannot be rendered: ${error.message}`,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { TemplateError } from '../../src/boot/render.ts';
 import type { FirmwareKind } from '../../src/explain.ts';
 import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import { getOption } from '../../src/wire/dhcp-options.ts';
@@ -118,6 +119,22 @@ for (const [path, make, prepare] of MISSING)
       );
       assert.equal(await follow(harness, await fileFor(harness, 'uefi')), 'declined');
     }));
+
+test('explain tells of content that cannot be rendered, and does not take a fault of ours for that', () =>
+  withHarness({}, (harness) => {
+    const complete = harness.shelf.library;
+    const failWith = (error: Error): void => {
+      const render = (): never => {
+        throw error;
+      };
+      harness.shelf.library = { ...complete, templates: { ...complete.templates, render } };
+    };
+    failWith(new TemplateError('ipxe/boot.ipxe.hbs', 3, 'there is no x'));
+    const missing = ['the script cannot be rendered: ipxe/boot.ipxe.hbs:3: there is no x'];
+    assert.deepEqual(harness.explain(MAC, 'uefi').missing, missing);
+    failWith(new TypeError('x is not a function'));
+    assert.throws(() => harness.explain(MAC, 'uefi'), TypeError);
+  }));
 
 test('without a loader, explain names the file and its folder', () =>
   withHarness({ lacks: ['undionly.kpxe'] }, (harness) => {
