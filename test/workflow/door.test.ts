@@ -376,7 +376,15 @@ test('an inventory is kept, one that is wrong is refused with its place', () =>
     assert.deepEqual(harness.machines.byId(machine.id)?.macs, [MAC, '52:54:00:aa:bb:02']);
     assert.match(
       textsOf(harness, 'machine.discovered')[0] ?? '',
-      /^vm-01 is QEMU Standard PC, 2 threads, 2\.0 GiB memory, 1 disk \(8 GB\), UEFI$/,
+      /^vm-01 is QEMU Standard PC, 2 threads, 2\.0 GiB memory, 1 disk \(8\.0 GB\), UEFI$/,
+    );
+    const [disk] = good.disks;
+    const disks = [1, 2, 3].map((n) => ({ ...disk, sizeBytes: 640e9, removable: n === 3 }));
+    const large = { ...good, vendor: 'Dell Inc.', model: 'PowerEdge R640', memoryBytes: 256 * 2 ** 30, disks };
+    await post(`${scout}/inventory`, JSON.stringify(large));
+    assert.equal(
+      textsOf(harness, 'machine.discovered')[1],
+      'vm-01 is Dell Inc. PowerEdge R640, 2 threads, 256 GiB memory, 2 disks (1.3 TB), UEFI',
     );
     const bad = await post(`${scout}/inventory`, JSON.stringify({ ...good, memoryBytes: -1 }));
     assert.equal(bad.status, 422);
