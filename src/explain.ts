@@ -22,6 +22,7 @@ import type { DhcpPacket } from './wire/dhcp-packet.ts';
 /** One step of a boot: what the machine would be given, and every rule that decided it. */
 export type ExplainStep = { step: string; result: string; because: Reason[] };
 
+/** One boot from its first DISCOVER on. `firmware` is the kind that was assumed; `missing` is what cannot be served. */
 export type Explanation = { mac: Mac; machine?: string; firmware: string; steps: ExplainStep[]; missing: string[] };
 
 /** What a boot is decided from, as for a machine that asks. */
@@ -36,6 +37,7 @@ export type ExplainOptions = BootSources & {
 
 /** The firmware kinds that can be asked for by name. */
 export const FIRMWARE_KINDS = { bios: 0, uefi: 7, 'uefi-http': 16 } as const;
+/** The name of such a kind. */
 export type FirmwareKind = keyof typeof FIRMWARE_KINDS;
 
 /**
@@ -174,6 +176,7 @@ export function createExplain(options: ExplainOptions) {
   }
 }
 
+/** Made by createExplain. */
 export type Explain = ReturnType<typeof createExplain>;
 
 function discover(mac: Mac, firmware: Firmware, arrival: Arrival): DhcpRequest {

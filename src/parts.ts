@@ -41,6 +41,7 @@ export type Given = {
   power?: Partial<Pick<SupervisorOptions, 'settings' | 'clock' | 'steady' | 'sleep'>>;
 };
 
+/** Made by joinParts. */
 export type Parts = ReturnType<typeof joinParts>;
 
 /** Everything that decides and remembers, joined; main.ts puts the sockets, the mirrors and the API around it. */

@@ -190,6 +190,7 @@ export function createBootFiles(options: BootFilesOptions) {
   return { open, contextOf };
 }
 
+/** Made by createBootFiles. */
 export type BootFiles = ReturnType<typeof createBootFiles>;
 
 /** The loaders that are not on this host, with what to do about it. */

@@ -18,6 +18,7 @@ export type Wanted = { template: string; job: Job; bootenv: Bootenv };
 /** What a template needs that is made up for this machine and this job; nothing where the template does not read it. */
 export type Issued = { firstBoot?: string; madeUp: Record<string, string> };
 
+/** Made by createRunFiles. */
 export type RunFiles = ReturnType<typeof createRunFiles>;
 
 /** The param that nobody gives: it is made up for each machine. */
