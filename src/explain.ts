@@ -4,6 +4,7 @@ import { decideFile } from './boot/file.ts';
 import type { Library } from './boot/library.ts';
 import type { BootFiles } from './boot/open.ts';
 import { formatBootPath, parseBootPath } from './boot/paths.ts';
+import { isRenderFault } from './boot/render.ts';
 import { renderScript } from './boot/script.ts';
 import { decideDhcp } from './dhcp/decide.ts';
 import type { Look } from './dhcp/look.ts';
@@ -13,10 +14,7 @@ import type { ClientKey } from './model/network.ts';
 import type { Reason } from './model/reason.ts';
 import type { Clock } from './model/time.ts';
 import type { Arrival, BootView } from './model/view.ts';
-import type { Jobs } from './store/jobs.ts';
-import type { Machines } from './store/machines.ts';
-import type { Network } from './store/network.ts';
-import { bootView } from './store/views.ts';
+import { type BootSources, bootView } from './store/views.ts';
 import { type Mac, macToBytes } from './wire/address.ts';
 import { setOption } from './wire/dhcp-options.ts';
 import type { DhcpPacket } from './wire/dhcp-packet.ts';
@@ -24,16 +22,14 @@ import type { DhcpPacket } from './wire/dhcp-packet.ts';
 /** One step of a boot: what the machine would be given, and every rule that decided it. */
 export type ExplainStep = { step: string; result: string; because: Reason[] };
 
+/** One boot from its first DISCOVER on. `firmware` is the kind that was assumed; `missing` is what cannot be served. */
 export type Explanation = { mac: Mac; machine?: string; firmware: string; steps: ExplainStep[]; missing: string[] };
 
-export type ExplainOptions = {
+/** What a boot is decided from, as for a machine that asks. */
+export type ExplainOptions = BootSources & {
   look: Look;
-  machines: Machines;
-  network: Network;
-  jobs: Jobs;
   library: () => Library;
   files: BootFiles;
-  settings: { unknownBoots: 'scout' | 'local' };
   clock: Clock;
   arrivals: readonly Arrival[];
   loadersFolder: string;
@@ -41,6 +37,7 @@ export type ExplainOptions = {
 
 /** The firmware kinds that can be asked for by name. */
 export const FIRMWARE_KINDS = { bios: 0, uefi: 7, 'uefi-http': 16 } as const;
+/** The name of such a kind. */
 export type FirmwareKind = keyof typeof FIRMWARE_KINDS;
 
 /**
@@ -153,14 +150,15 @@ export function createExplain(options: ExplainOptions) {
         );
         for (const url of text.match(/https?:\/\/\S+/g) ?? []) if (url.startsWith(`${at.url}/b/`)) explainFile(url);
       } catch (error) {
-        explanation.missing.push(`the script cannot be rendered: ${(error as Error).message}`);
+        if (!isRenderFault(error)) throw error;
+        explanation.missing.push(`the script cannot be rendered: ${error.message}`);
       }
     }
   };
 
   function viewOf(mac: Mac, firmware: Firmware, arrival: Arrival): BootView {
     const view = options.look(discover(mac, firmware, arrival), clock()).view.boot;
-    return view ?? bootView(machines, options.jobs, options.settings, (name) => library().offered(name), mac);
+    return view ?? bootView(options, { mac });
   }
 
   /** The answer to the DISCOVER that this firmware would send. */
@@ -178,6 +176,7 @@ export function createExplain(options: ExplainOptions) {
   }
 }
 
+/** Made by createExplain. */
 export type Explain = ReturnType<typeof createExplain>;
 
 function discover(mac: Mac, firmware: Firmware, arrival: Arrival): DhcpRequest {

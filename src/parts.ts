@@ -41,6 +41,7 @@ export type Given = {
   power?: Partial<Pick<SupervisorOptions, 'settings' | 'clock' | 'steady' | 'sleep'>>;
 };
 
+/** Made by joinParts. */
 export type Parts = ReturnType<typeof joinParts>;
 
 /** Everything that decides and remembers, joined; main.ts puts the sockets, the mirrors and the API around it. */
@@ -72,7 +73,8 @@ export function joinParts({
     optionSettings.reload();
   });
   const events = createEvents(db, history, clock);
-  const kept = { machines, bmcs, orders, network, leases, optionSettings, jobs, events, settings, clock };
+  const bootenv = (name: string) => library().offered(name);
+  const kept = { machines, bmcs, orders, network, leases, optionSettings, jobs, events, settings, bootenv, clock };
 
   const supervisor = createSupervisor({ machines, bmcs, orders, events, clock, steady, ...power });
   const consoles = createConsoles({ machines, bmcs, events, supervisor, folder: consoleFolder, steady });
@@ -95,7 +97,6 @@ export function joinParts({
     db,
     steady,
     instance,
-    bootenv: (name) => library().offered(name),
   });
   const explain = createExplain({ ...kept, look: dhcp.look, library, files, arrivals, loadersFolder });
   return {

@@ -78,7 +78,7 @@ const PURE: readonly RegExp[] = [
   /^(wire|model)\//,
   /^boot\/(decide|loaders|paths|file|render|script|context)\.ts$/,
   /^dhcp\/((decide|proxy|request|wire|lease|reply|target|boot|view|foreign)\.ts|import\/)/,
-  /^workflow\/(plan|advance)\.ts$/,
+  /^workflow\/(plan|advance|rights)\.ts$/,
   /^bmc\/(order|retry|health|polling|other-way|boot-order)\.ts$/,
   /^timeline\/stage\.ts$/,
 ];

@@ -97,7 +97,7 @@ async function readFully(handle: FileHandle, offset: number, length: number): Pr
   return bytes.subarray(0, filled);
 }
 
-const refusals: { [code: string]: [BootRefusal['code'], string] } = {
+const REFUSALS: { [code: string]: [BootRefusal['code'], string] } = {
   ENOENT: ['not-found', 'does not exist'],
   ENOTDIR: ['not-found', 'does not exist'],
   ELOOP: ['not-found', 'is a link that leads nowhere'],
@@ -111,5 +111,5 @@ const refusals: { [code: string]: [BootRefusal['code'], string] } = {
 
 function refusalOf(error: unknown): [BootRefusal['code'], string] | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? refusals[code] : undefined;
+  return typeof code === 'string' ? REFUSALS[code] : undefined;
 }

@@ -8,6 +8,7 @@ import { cidrNetmask, type Ipv4, type Mac, macToHyphens } from '../wire/address.
 import { MIRROR_PATH, runUrl, SECURITY_MIRROR_PATH } from './paths.ts';
 import type { TemplateData } from './render.ts';
 
+/** What is known of one machine and its boot when something is rendered for it. */
 export type ContextParts = {
   mac: Mac;
   machine?: Machine | undefined;

@@ -60,11 +60,12 @@ function decideInstall(view: BootView, job: Job, bootenv: Bootenv, why: Reason, 
   });
   if (machine?.locked)
     return refuse('locked', `${machine.name} is locked`, `${machine.name} was locked while it was to be installed`);
-  if (!ticket || ticket.closedAt !== undefined)
+  const state = ticketState(ticket, now);
+  if (!ticket || state === 'closed')
     return refuse('ticket-closed', `no open install ticket${ticket?.closedWhy ? ` (${ticket.closedWhy})` : ''}`);
   if (ticket.bootenv !== bootenv.name)
     return refuse('ticket-of-another', `install ticket ${ticket.id} is for ${ticket.bootenv}, not for ${bootenv.name}`);
-  if (ticket.expiresAt <= now)
+  if (state === 'expired')
     return refuse(
       'ticket-expired',
       `install ticket ${ticket.id} expired ${new Date(ticket.expiresAt).toISOString()}`,
@@ -85,6 +86,12 @@ function decideInstall(view: BootView, job: Job, bootenv: Bootenv, why: Reason, 
     ref: `ticket ${ticket.id}`,
   };
   return { ...decision, ticket, because: [...decision.because, open] };
+}
+
+/** Whether a ticket still gives its right: nobody has closed it, and its time is not over. No ticket is a closed one. */
+export function ticketState(ticket: Ticket | undefined, now: Instant): 'open' | 'closed' | 'expired' {
+  if (!ticket || ticket.closedAt !== undefined) return 'closed';
+  return ticket.expiresAt <= now ? 'expired' : 'open';
 }
 
 /** Machines that nobody has accepted boot the scout or their disk, as the setting says, and nothing else. */

@@ -1,10 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Events } from '../events.ts';
+import { formatBytes } from '../model/size.ts';
 import type { Arrival } from '../model/view.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
 import type { BootFile } from './boot-file.ts';
 import type { BootFiles } from './open.ts';
+
+export { formatBytes };
 
 /** A part of the machine-facing tree that is not boot files: what runs on machines, and the mirror. */
 export type HttpRoute = {
@@ -12,6 +15,7 @@ export type HttpRoute = {
   handle: (request: IncomingMessage, response: ServerResponse, path: string, arrival: Arrival) => Promise<void>;
 };
 
+/** One server listens on `listenFd`; `arrival` is what it is reached by. */
 export type BootHttpOptions = {
   listenFd: number;
   arrival: Arrival;
@@ -161,17 +165,4 @@ function isGone(error: unknown): boolean {
     code === 'ERR_STREAM_UNABLE_TO_PIPE' ||
     code === 'ERR_STREAM_DESTROYED'
   );
-}
-
-/** `12.3 MB`, for people. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1000) return `${bytes} bytes`;
-  const units = ['kB', 'MB', 'GB', 'TB'];
-  let value = bytes / 1000;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }

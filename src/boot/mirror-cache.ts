@@ -18,6 +18,7 @@ export type Shelf = {
   fetchOnce(path: string, known: Validators, keep: (arrived: Arrived) => Promise<void>): Promise<Fetch>;
 };
 
+/** What the upstream answered: `download` goes on while it is served. */
 export type Fetch =
   | { status: 'missing' | 'unchanged' }
   | { status: 'coming'; download: Download; validators: Validators };
@@ -68,6 +69,7 @@ export function etagOf(path: string, known: Validators & { sha256?: string }): s
   return `"${createHash('sha256').update(name).digest('hex').slice(0, 32)}"`;
 }
 
+/** Whether nothing more can be kept, for want of space or by a quota. */
 export const isDiskFull = (error: Error): boolean =>
   ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 

@@ -19,6 +19,7 @@ class OutOfStep extends Error {
   override readonly name = 'OutOfStep';
 }
 
+/** What is known of a suite is asked for anew when it is older than `freshMs`. */
 export function createSuites(shelf: Shelf, freshMs: number): Suites {
   const folder = join(shelf.folder, 'dists');
   const blobs = join(folder, 'blobs');

@@ -28,6 +28,7 @@ export type Mirror = {
   close(): Promise<void>;
 };
 
+/** Nothing is fetched before somebody asks; what was fetched is kept in `cacheFolder` over restarts. */
 export function createMirror(options: MirrorOptions): Mirror {
   const { cacheFolder: folder, onEvent, fetchTimeoutMs = 30_000, freshMs = 60_000, fetchesAtOnce = 8 } = options;
   const bases = typeof options.upstream === 'string' ? [options.upstream] : options.upstream;

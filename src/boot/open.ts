@@ -1,17 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Events } from '../events.ts';
-import { AppError } from '../model/errors.ts';
 import type { EventKind } from '../model/event.ts';
 import type { Machine } from '../model/machine.ts';
 import { describeReasons, type Reason } from '../model/reason.ts';
 import { after, type Clock } from '../model/time.ts';
 import type { Arrival, BootView } from '../model/view.ts';
-import type { Jobs } from '../store/jobs.ts';
 import type { Leases } from '../store/leases.ts';
-import type { Machines } from '../store/machines.ts';
 import type { Network } from '../store/network.ts';
-import { bootView } from '../store/views.ts';
+import { type BootSources, bootView } from '../store/views.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
 import { type BootFile, type BootRefusal, diskBootFile, textBootFile } from './boot-file.ts';
 import type { ContextParts } from './context.ts';
@@ -19,18 +16,17 @@ import type { BootDecision } from './decide.ts';
 import { decideFile, type FileDecision } from './file.ts';
 import type { Library } from './library.ts';
 import { parseBootPath, SCRIPT_FILE } from './paths.ts';
-import { TemplateError } from './render.ts';
+import { isRenderFault } from './render.ts';
 import { renderRefusal, renderScript } from './script.ts';
+import { commitStart } from './start.ts';
 
-export type BootFilesOptions = {
-  machines: Machines;
+/** What the files of boots are decided from and made of. */
+export type BootFilesOptions = BootSources & {
   network: Network;
   leases: Leases;
-  jobs: Jobs;
   events: Events;
   library: () => Library;
   loadersFolder: string;
-  settings: { unknownBoots: 'scout' | 'local' };
   hasSecurityMirror: boolean;
   clock: Clock;
   /** End a job that must not install again. */
@@ -65,7 +61,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 /** The one door to every file a machine can ask for by TFTP or HTTP: parse, look, decide, commit, open. */
 export function createBootFiles(options: BootFilesOptions) {
-  const { machines, network, leases, jobs, events, settings, clock } = options;
+  const { machines, network, leases, jobs, events, clock } = options;
 
   async function open(request: FileRequest): Promise<OpenedFile> {
     const path = parseBootPath(request.name);
@@ -80,7 +76,7 @@ export function createBootFiles(options: BootFilesOptions) {
       ];
       return refuse(request, undefined, 'not-found', because);
     }
-    const view = bootView(machines, jobs, settings, (name) => options.library().offered(name), mac);
+    const view = bootView(options, { mac });
     const decision = decideFile(path, view, clock());
     if (decision.boot.kind === 'local' && decision.boot.failJob && view.job)
       options.failJob(view.job.id, decision.boot.failJob);
@@ -134,7 +130,7 @@ export function createBootFiles(options: BootFilesOptions) {
   function openScript(request: FileRequest, mac: Mac, boot: BootDecision): OpenedFile {
     return events.settle(() => {
       const machine = machines.byMac(mac) ?? options.recordMachine(mac);
-      const view = bootView(machines, jobs, settings, (name) => options.library().offered(name), mac);
+      const view = bootView(options, { mac });
       const parts = contextOf(mac, request.arrival, view);
       if (!request.isProbe)
         machines.setBoot(machine.id, machine.boot, boot.kind === 'local' ? 'local' : 'script', clock());
@@ -149,16 +145,12 @@ export function createBootFiles(options: BootFilesOptions) {
         return renderScript(options.library(), parts, boot, view, PROBE_TOKEN);
       const text = renderScript(options.library(), parts, boot, view, newRun(parts.mac, boot, view));
       const { ticket, bootenv } = boot;
-      if (ticket && bootenv.kind === 'installer' && jobs.useTicket(ticket, view.boot))
-        events.emit({
-          kind: 'ticket.used',
-          text: `install ticket ${ticket.id}: start ${ticket.attempts + 1} of ${bootenv.name}`,
-          mac: parts.mac,
-          because: boot.because,
-        });
+      // an image is not begun by its boot: the scout asks for it at the door, and that is its start
+      if (ticket && bootenv.kind === 'installer')
+        commitStart(options, { ticket, boot: view.boot, mac: parts.mac, because: boot.because });
       return text;
     } catch (error) {
-      if (!(error instanceof TemplateError) && !(error instanceof AppError)) throw error;
+      if (!isRenderFault(error)) throw error;
       events.emit({
         kind: 'file.refused',
         text: `the boot script cannot be rendered: ${error.message}`,
@@ -198,6 +190,7 @@ export function createBootFiles(options: BootFilesOptions) {
   return { open, contextOf };
 }
 
+/** Made by createBootFiles. */
 export type BootFiles = ReturnType<typeof createBootFiles>;
 
 /** The loaders that are not on this host, with what to do about it. */

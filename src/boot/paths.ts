@@ -12,9 +12,10 @@ export type BootPath =
   | { kind: 'script'; mac?: Mac }
   | { kind: 'asset'; mac: Mac; bootenv: string; file: string };
 
+/** The name of a machine's iPXE script. */
 export const SCRIPT_FILE = 'boot.ipxe';
 /** iPXE asks for this beside its own file, then at the root, before anything else (Q28 of the study; 2022 and later). */
-export const AUTOEXEC_FILE = 'autoexec.ipxe';
+const AUTOEXEC_FILE = 'autoexec.ipxe';
 
 const MAC_KEY = /^[0-9a-f]{2}(-[0-9a-f]{2}){5}$/i;
 
@@ -72,6 +73,7 @@ export function runUrl(base: string, token: string): string {
   return `${base}/run/${token}`;
 }
 
-/** Where the caching mirrors of Debian and of its security updates stand below the appliance's base URL. */
+/** Where the caching mirror of Debian stands below the appliance's base URL. */
 export const MIRROR_PATH = '/mirror/debian';
+/** And the one of its security updates. */
 export const SECURITY_MIRROR_PATH = '/mirror/debian-security';

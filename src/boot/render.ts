@@ -1,4 +1,5 @@
 import Handlebars from 'handlebars';
+import { AppError } from '../model/errors.ts';
 
 /** A template that cannot be rendered, or must not be: names the template, the line and what is wrong. */
 export class TemplateError extends Error {
@@ -11,6 +12,11 @@ export class TemplateError extends Error {
     this.template = template;
     this.line = line;
   }
+}
+
+/** Whether it is the content or a param that cannot be rendered, and not we who are wrong. */
+export function isRenderFault(error: unknown): error is TemplateError | AppError {
+  return error instanceof TemplateError || error instanceof AppError;
 }
 
 /** What templates are rendered with: plain JSON, see docs/architecture.md. */
@@ -29,6 +35,8 @@ export type Templates = {
   paramsOf(name: string): Set<string>;
   /** The same of a text that stands in a bootenv. Throws TemplateError when it is wrong. */
   paramsOfText(name: string, text: string): Set<string>;
+  /** Whether this template or one of its partials reads `run.firstBootUrl`. */
+  readsFirstBoot(name: string): boolean;
   has(name: string): boolean;
 };
 
@@ -152,18 +160,20 @@ export function compileTemplates(sources: ReadonlyMap<string, string>): Template
     }
   }
 
-  function paramsOfUse(first: Use | undefined): Set<string> {
-    const found = new Set<string>();
+  /** A template with its partials, and theirs. */
+  function withPartials(first: Use | undefined): Set<Use> {
     const visited = new Set<Use>();
     const visit = (use: Use | undefined): void => {
       if (!use || visited.has(use)) return;
       visited.add(use);
-      for (const param of use.params) found.add(param);
       for (const partial of use.partials) visit(used.get(`partials/${partial}.hbs`));
     };
     visit(first);
-    return found;
+    return visited;
   }
+
+  const paramsOfUse = (first: Use | undefined): Set<string> =>
+    new Set([...withPartials(first)].flatMap((use) => [...use.params]));
 
   return {
     has: (name) => compiled.has(name),
@@ -182,6 +192,7 @@ export function compileTemplates(sources: ReadonlyMap<string, string>): Template
       return run(template, name, data, new Map());
     },
     paramsOf: (name) => paramsOfUse(used.get(name)),
+    readsFirstBoot: (name) => [...withPartials(used.get(name))].some((use) => use.readsFirstBoot),
     paramsOfText: (name, source) => paramsOfUse(prepare(engine, name, source, partialNames).use),
   };
 }
@@ -210,7 +221,7 @@ function placed(place: string, problem: string): TemplateError {
     : new TemplateError(place.slice(0, at), Number(place.slice(at + 1)), problem);
 }
 
-type Use = { params: Set<string>; partials: Set<string> };
+type Use = { params: Set<string>; partials: Set<string>; readsFirstBoot: boolean };
 type Node = { type: string; loc: hbs.AST.SourceLocation; [key: string]: unknown };
 
 /** Parse a template, refuse what it must not use, and wrap every value it reads in a check. */
@@ -232,7 +243,7 @@ function prepare(
       `cannot be parsed: ${message.split('\n').join(' ')}`,
     );
   }
-  const use: Use = { params: new Set(), partials: new Set() };
+  const use: Use = { params: new Set(), partials: new Set(), readsFirstBoot: false };
   visitBlock(ast as unknown as Node, 0);
   return { ast, use };
 
@@ -330,6 +341,8 @@ function prepare(
       );
     }
     if (head === 'params' && second !== undefined) use.params.add(second);
+    // what takes all of `run`, as #with does, may read any of it
+    if (head === 'run' && second !== 'url') use.readsFirstBoot = true;
     if (shape !== '*' && second !== undefined && !shape.includes(second))
       refuse(node, `there is no ${original}; ${head} has ${shape.join(', ')}`);
   }

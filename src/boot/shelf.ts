@@ -1,9 +1,10 @@
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { openAssets } from '../store/assets.ts';
-import { contentStamp, describeProblem, loadContent } from '../store/content.ts';
+import { type Assets, openAssets } from '../store/assets.ts';
+import { type Content, contentStamp, describeProblem, loadContent } from '../store/content.ts';
 import { assetPaths, type Library, openLibrary } from './library.ts';
 
+/** Where the content lies, and who is told what is wrong with it. */
 export type ShelfOptions = {
   /** The folder with bootenvs/, templates/ and workflows/. */
   content: string;
@@ -27,6 +28,7 @@ export async function openShelf(options: ShelfOptions): Promise<Shelf> {
   let problems: string[] = [];
   let stamp: string | undefined;
   let paths: string[] = [];
+  let fault = '';
   let isBusy = false;
 
   async function refresh(): Promise<void> {
@@ -34,7 +36,6 @@ export async function openShelf(options: ShelfOptions): Promise<Shelf> {
       '\n',
     );
     if (now === stamp) return;
-    stamp = now;
     const content = loadContent(options.content);
     paths = [...content.bootenvs.values()].flatMap(assetPaths);
     await assets.check(paths);
@@ -43,6 +44,8 @@ export async function openShelf(options: ShelfOptions): Promise<Shelf> {
     for (const problem of found) if (!problems.includes(problem)) options.tell(problem);
     problems = found;
     if (opened.library && (found.length === 0 || !library)) library = opened.library;
+    // what could not be read (EMFILE, EIO) is read again the next time, although nothing changes
+    stamp = isReadWhole(content, assets, paths) ? now : undefined;
   }
 
   await refresh();
@@ -51,7 +54,13 @@ export async function openShelf(options: ShelfOptions): Promise<Shelf> {
     if (isBusy) return;
     isBusy = true;
     refresh()
-      .catch((error: Error) => options.tell(`cannot be read: ${error.message}`))
+      .then(() => {
+        fault = '';
+      })
+      .catch((error: Error) => {
+        if (error.message !== fault) options.tell(`cannot be read: ${error.message}`);
+        fault = error.message;
+      })
       .finally(() => {
         isBusy = false;
       });
@@ -62,6 +71,12 @@ export async function openShelf(options: ShelfOptions): Promise<Shelf> {
     problems: () => problems,
     close: () => clearInterval(timer),
   };
+}
+
+/** Whether nothing was left out because it could not be read. */
+function isReadWhole(content: Content, assets: Assets, paths: readonly string[]): boolean {
+  const unread = [...content.problems, ...paths.map((path) => assets.get(path))].filter((one) => 'isUnread' in one);
+  return unread.length === 0;
 }
 
 /** Changes whenever the file or the sums beside it do. */

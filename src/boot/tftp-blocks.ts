@@ -11,12 +11,13 @@ export type Blocks = {
   close(): void;
 };
 
+/** Told of a file that is read ahead: more is there now, or no more will come. */
 export type BlockListener = { onReadable: (bytes: number) => void; onBroken: (text: string) => void };
 
 /** Up to this size a file is held whole, and shared by all that ask for it: loaders and scripts are far smaller. */
-export const smallFileBytes = 4 * 1024 * 1024;
-const cacheBytes = 64 * 1024 * 1024;
-const chunkBytes = 128 * 1024;
+export const SMALL_FILE_BYTES = 4 * 1024 * 1024;
+const CACHE_BYTES = 64 * 1024 * 1024;
+const CHUNK_BYTES = 128 * 1024;
 
 /** Whole small files, the least recently used thrown out first. When a rack boots, each loader is read once. */
 export class SmallFiles {
@@ -38,7 +39,7 @@ export class SmallFiles {
     this.#total += file.size;
     bytes.catch(() => this.#forget(key));
     for (const oldest of this.#files.keys()) {
-      if (this.#total <= cacheBytes) break;
+      if (this.#total <= CACHE_BYTES) break;
       this.#forget(oldest);
     }
     return bytes;
@@ -75,7 +76,7 @@ export class ReadAhead implements Blocks {
   constructor(file: BootFile, blockSize: number, windowSize: number, listener: BlockListener) {
     this.#file = file;
     this.#listener = listener;
-    this.#chunk = Math.max(windowSize, Math.floor(chunkBytes / blockSize)) * blockSize;
+    this.#chunk = Math.max(windowSize, Math.floor(CHUNK_BYTES / blockSize)) * blockSize;
     void this.#fill();
   }
 

@@ -16,8 +16,8 @@ import {
   type Blocks,
   ReadAhead,
   reasonOf,
+  SMALL_FILE_BYTES,
   SmallFiles,
-  smallFileBytes,
   toNetascii,
   wholeBlocks,
 } from './tftp-blocks.ts';
@@ -37,12 +37,11 @@ export type TftpPeer = { address: Ipv4; port: number };
 
 /** What happened to a request. `name` is what the client asked for, made printable. */
 export type TftpEvent =
-  | (TftpPeer & { name: string } & (
-        | { kind: 'started'; bytes: number; blockSize: number; windowSize: number }
-        /** The client asked for the size only. Its real request comes from another port. */
+  | (TftpPeer & { name: string } & /** The client asked for the size only. Its real request comes from another port. */
+      (
         | { kind: 'probe'; bytes: number }
-        /** `confirmed`: the last block was acknowledged; many clients do not. */
-        | { kind: 'done'; bytes: number; ms: number; blockSize: number; retransmits: number; confirmed: boolean }
+        /** All of it was sent. Many clients do not acknowledge the last block. */
+        | { kind: 'done'; bytes: number; ms: number; blockSize: number; retransmits: number }
         | { kind: 'failed'; reason: string }
         /** `illegal`: a write, or no request that makes sense. `busy`: not answered, the client will ask again. */
         | { kind: 'refused'; code: BootRefusal['code'] | 'illegal'; text: string }
@@ -50,13 +49,15 @@ export type TftpEvent =
   /** Something on our side that belongs to no one request. */
   | { kind: 'trouble'; text: string };
 
-export type Clock = {
+/** The time of transfers: a clock that also wakes. */
+export type TransferClock = {
   /** Milliseconds of a clock that only goes forward. */
   now(): number;
   /** Calls once, later; the returned function forgets it. */
   after(ms: number, call: () => void): () => void;
 };
 
+/** The sockets to serve on, what opens a file, and who is told. */
 export type TftpServerOptions = {
   /** Bound to port 69. Requests come here; nothing but refusals is sent from here. */
   listen: Socket;
@@ -66,14 +67,10 @@ export type TftpServerOptions = {
   open: (name: string, from: TftpPeer) => Promise<BootFile | BootRefusal>;
   /** Must not throw. */
   onEvent: (event: TftpEvent) => void;
-  clock?: Clock;
-  /** 1468 fits Ethernet without fragments. */
-  maxBlockSize?: number;
-  maxWindow?: number;
-  /** How long a socket stays unused after a transfer, so that late packets of the old client find nobody. */
-  restMs?: number;
+  clock?: TransferClock;
 };
 
+/** A server that runs until it is closed. */
 export type TftpServer = {
   /** Transfers that run now. */
   active(): number;
@@ -97,20 +94,24 @@ type Session = TftpPeer & {
   over: boolean;
   running?: { transfer: Transfer; blocks: Blocks; oack: Buffer } | undefined;
   file?: BootFile | undefined;
-  announced: boolean;
   forgetTimer?: (() => void) | undefined;
   sendError?: string | undefined;
 };
 
-const longestName = 255;
+const MAX_NAME_CHARACTERS = 255;
+/** Fits Ethernet without fragments. */
+const MAX_BLOCK_SIZE = 1468;
+const MAX_WINDOW = 16;
+/** How long a socket stays unused after a transfer, so that late packets of the old client find nobody. */
+const REST_MS = 3_000;
 /** A request that comes again within this time, unanswered, is a retransmission and not a new wish. */
-const repeatMs = 1_000;
-const mostStrangers = 8;
-const busyEventMs = 1_000;
+const REPEAT_MS = 1_000;
+const MAX_STRANGERS = 8;
+const BUSY_EVENT_MS = 1_000;
 
 class Server implements TftpServer {
   readonly #options: TftpServerOptions;
-  readonly #clock: Clock;
+  readonly #clock: TransferClock;
   readonly #slots: Slot[];
   /** Not in use, the one that rested longest first. */
   readonly #idle: Slot[];
@@ -180,16 +181,16 @@ class Server implements TftpServer {
     const now = this.#clock.now();
     const old = this.#sessions.get(key);
     if (old !== undefined) {
-      const unheard = !old.running?.transfer.heard && now - old.startedAt < repeatMs;
+      const unheard = !old.running?.transfer.heard && now - old.startedAt < REPEAT_MS;
       if (unheard && old.request.name === request.name) {
         if (old.running) this.#input(old, { kind: 'repeat', at: now });
         return;
       }
       this.#finish(old, { kind: 'failed', reason: 'the client asked anew from the same port' });
     }
-    if (request.name.length > longestName || /[\x00-\x1f\x7f]/.test(request.name)) {
+    if (request.name.length > MAX_NAME_CHARACTERS || /[\x00-\x1f\x7f]/.test(request.name)) {
       const text = 'no file has such a name';
-      this.#refuse(peer, request.name.slice(0, longestName), { kind: 'refused', code: 'not-found', text });
+      this.#refuse(peer, request.name.slice(0, MAX_NAME_CHARACTERS), { kind: 'refused', code: 'not-found', text });
       return;
     }
     const slot = this.#takeSlot(now);
@@ -205,7 +206,6 @@ class Server implements TftpServer {
       startedAt: now,
       strangers: 0,
       over: false,
-      announced: false,
     };
     slot.session = session;
     this.#sessions.set(key, session);
@@ -232,7 +232,7 @@ class Server implements TftpServer {
   async #start(session: Session, file: BootFile): Promise<void> {
     const { request } = session;
     let whole: Buffer | undefined;
-    if (file.size <= smallFileBytes) {
+    if (file.size <= SMALL_FILE_BYTES) {
       session.file = undefined; // Others may wait for the same load: it ends, whatever becomes of this session.
       whole = await this.#small.load(file).finally(() => file.close());
       if (request.mode === 'netascii') whole = toNetascii(whole);
@@ -244,8 +244,7 @@ class Server implements TftpServer {
     }
     if (session.over) return;
     const size = whole?.length ?? file.size;
-    const { maxBlockSize = 1468, maxWindow = 16 } = this.#options;
-    const agreement = negotiate(request, { size, maxBlockSize, maxWindow });
+    const agreement = negotiate(request, { size, maxBlockSize: MAX_BLOCK_SIZE, maxWindow: MAX_WINDOW });
     const blocks = whole ? wholeBlocks(whole) : this.#readAhead(session, file, agreement);
     const step = startTransfer(agreement, size, blocks.readable, this.#clock.now());
     const oack = encodeTftp({ kind: 'options', options: agreement.accepted });
@@ -272,7 +271,7 @@ class Server implements TftpServer {
     }
     if (peer.port !== session.port || peer.address !== session.address) {
       // RFC 1350 4: tell the stranger, and go on. An ERROR is never answered, or two servers could quarrel for ever.
-      if (packet.kind !== 'error' && session.strangers++ < mostStrangers) {
+      if (packet.kind !== 'error' && session.strangers++ < MAX_STRANGERS) {
         this.#sendError(slot.socket, peer, tftpErrors.unknownTransfer, 'unknown transfer');
       }
     } else if (packet.kind === 'ack') {
@@ -313,15 +312,9 @@ class Server implements TftpServer {
     if (packet.kind === 'oack') this.#send(socket, session, [running.oack]);
     else if (packet.kind === 'error') this.#sendError(socket, session, tftpErrors.undefined, 'the file cannot be read');
     else {
-      if (!session.announced) this.#announce(session, running.transfer);
       const { start, end } = blockRange(running.transfer, packet.block);
       this.#send(socket, session, [encodeDataHeader(packet.block & 0xffff), running.blocks.slice(start, end)]);
     }
-  }
-
-  #announce(session: Session, { size, blockSize, windowSize }: Transfer): void {
-    session.announced = true;
-    this.#options.onEvent({ ...subject(session), kind: 'started', bytes: size, blockSize, windowSize });
   }
 
   #finish(session: Session, ended: TransferEnd): void {
@@ -336,7 +329,7 @@ class Server implements TftpServer {
     } else if (transfer !== undefined && ended.kind === 'done') {
       const { size: bytes, blockSize, retransmits } = transfer;
       const ms = Math.round(this.#clock.now() - session.startedAt);
-      this.#options.onEvent({ ...about, kind: 'done', bytes, ms, blockSize, retransmits, confirmed: ended.confirmed });
+      this.#options.onEvent({ ...about, kind: 'done', bytes, ms, blockSize, retransmits });
     }
   }
 
@@ -353,7 +346,7 @@ class Server implements TftpServer {
   }
 
   /** Ends the session. A socket that has only refused needs no rest: nothing of it is under way. */
-  #release(session: Session, restMs = this.#options.restMs ?? 3_000): void {
+  #release(session: Session, restMs = REST_MS): void {
     if (session.over) return;
     session.over = true;
     session.forgetTimer?.();
@@ -377,12 +370,12 @@ class Server implements TftpServer {
   #refuse(peer: TftpPeer, name: string, { code, text }: Refusal, socket = this.#options.listen): void {
     const about = { address: peer.address, port: peer.port, name: escapeText(name) };
     // Any ERROR is the end of the boot for EDK2 and U-Boot; whoever gets no answer asks again.
-    if (code !== 'busy') this.#sendError(socket, peer, refusalErrors[code], text);
+    if (code !== 'busy') this.#sendError(socket, peer, REFUSAL_ERRORS[code], text);
     this.#options.onEvent({ ...about, kind: 'refused', code, text });
   }
 
   #tellBusy(peer: TftpPeer, name: string, now: number): void {
-    if (now - this.#toldBusyAt < busyEventMs) return;
+    if (now - this.#toldBusyAt < BUSY_EVENT_MS) return;
     this.#toldBusyAt = now;
     const text = `all ${this.#slots.length} transfers are taken`;
     this.#refuse(peer, name, { kind: 'refused', code: 'busy', text });
@@ -406,15 +399,15 @@ class Server implements TftpServer {
 
 type Refusal = { kind: 'refused'; code: BootRefusal['code'] | 'illegal'; text: string };
 
-const refusalErrors = {
+const REFUSAL_ERRORS = {
   'not-found': tftpErrors.notFound,
-  // ERROR 1 at once sends UEFI on to the disk in four seconds (boot-protocols.md 2.7).
+  // ERROR 1 at once sends UEFI on to the disk in four seconds (boot-protocols 2.7).
   declined: tftpErrors.notFound,
   forbidden: tftpErrors.accessViolation,
   illegal: tftpErrors.illegalOperation,
 } as const;
 
-const systemClock: Clock = {
+const systemClock: TransferClock = {
   now: () => performance.now(),
   after: (ms, call) => {
     const timer = setTimeout(call, ms);

@@ -35,6 +35,7 @@ export type Transfer = {
   readonly retransmits: number;
 };
 
+/** What can happen to a transfer. */
 export type TransferInput =
   | { kind: 'ack'; block: number; at: number }
   | { kind: 'timeout'; at: number }
@@ -47,15 +48,18 @@ export type TransferInput =
   /** The file cannot be read any further. */
   | { kind: 'broken'; text: string };
 
+/** What to send: its bytes are made where the file is. */
 export type TransferPacket = { kind: 'oack' } | { kind: 'data'; block: number } | { kind: 'error'; text: string };
 
+/** How a transfer ended. */
 export type TransferEnd =
-  /** `confirmed`: the last block was acknowledged. Many clients leave before they do that. */
-  | { kind: 'done'; confirmed: boolean }
+  /** All of it was sent. Many clients leave before they acknowledge the last block. */
+  | { kind: 'done' }
   /** The client wanted to know the size (or that the file is there), and nothing else. */
   | { kind: 'probe' }
   | { kind: 'failed'; reason: string };
 
+/** What follows: the transfer as it is now, what to send, when to look again. */
 export type TransferStep = {
   state: Transfer;
   send: TransferPacket[];
@@ -64,11 +68,11 @@ export type TransferStep = {
   ended?: TransferEnd;
 };
 
-const firstWaitMs = 1_000;
-const longestWaitMs = 8_000;
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 8_000;
 /** PXE ROMs have long given up by then. */
-const patienceMs = 30_000;
-const mostRepeats = 3;
+const PATIENCE_MS = 30_000;
+const MAX_REPEATS = 3;
 
 /** The first packets to a client: the OACK when there is something to acknowledge, else the first window. */
 export function startTransfer(agreement: TftpAgreement, size: number, readable: number, at: number): TransferStep {
@@ -78,7 +82,7 @@ export function startTransfer(agreement: TftpAgreement, size: number, readable: 
     blockSize,
     windowSize,
     last: Math.floor(size / blockSize) + 1,
-    waitMs: timeoutSeconds === undefined ? firstWaitMs : timeoutSeconds * 1000,
+    waitMs: timeoutSeconds === undefined ? FIRST_WAIT_MS : timeoutSeconds * 1000,
     phase: accepted.size > 0 ? 'greeting' : 'data',
     base: 1,
     next: 1,
@@ -138,7 +142,7 @@ function stepAck(state: Transfer, wireBlock: number, at: number): TransferStep {
 }
 
 function acknowledge(state: Transfer, block: number, at: number): TransferStep {
-  if (block === state.last) return end({ ...state, base: block + 1, heard: true }, { kind: 'done', confirmed: true });
+  if (block === state.last) return end({ ...state, base: block + 1, heard: true }, { kind: 'done' });
   // RFC 7440 4: an ACK inside the window says that what came behind it was lost.
   const next = block + 1;
   const onward: Transfer = { ...moved(state, at), base: next, next };
@@ -157,7 +161,7 @@ function stepDuplicate(state: Transfer, at: number): TransferStep {
 
 function stepTimeout(state: Transfer): TransferStep {
   const idleMs = state.idleMs + waitAfter(state, state.timeouts);
-  const patience = Math.max(patienceMs, state.waitMs * 4);
+  const patience = Math.max(PATIENCE_MS, state.waitMs * 4);
   if (idleMs >= patience) return end(state, endOfSilence(state, idleMs));
   const again: Transfer = { ...state, idleMs, timeouts: state.timeouts + 1, next: state.base, resent: true };
   const timerMs = waitAfter(again, again.timeouts);
@@ -181,7 +185,7 @@ function stepReadable(state: Transfer, bytes: number, at: number): TransferStep 
 
 /** The client repeats its request because it has not seen our answer: one more, not a second transfer. */
 function stepRepeat(state: Transfer): TransferStep {
-  if (state.heard || state.repeats >= mostRepeats) return { state, send: [] };
+  if (state.heard || state.repeats >= MAX_REPEATS) return { state, send: [] };
   const again: Transfer = { ...state, repeats: state.repeats + 1, next: state.base, resent: true };
   if (state.phase === 'greeting') {
     return { state: { ...again, retransmits: again.retransmits + 1 }, send: [{ kind: 'oack' }] };
@@ -209,7 +213,7 @@ function sendWindow(state: Transfer): { state: Transfer; send: TransferPacket[] 
 }
 
 function waitAfter(state: Transfer, timeouts: number): number {
-  return Math.min(state.waitMs * 2 ** timeouts, Math.max(longestWaitMs, state.waitMs));
+  return Math.min(state.waitMs * 2 ** timeouts, Math.max(LONGEST_WAIT_MS, state.waitMs));
 }
 
 /** OVMF asks for the size first and ends that with ERROR 8, iPXE with ERROR 0: not a failure. */
@@ -221,7 +225,7 @@ function endOfError(state: Transfer, code: number, text: string): TransferEnd {
 
 /** Silence behind the last block is the usual end with clients that do not acknowledge it. */
 function endOfSilence(state: Transfer, idleMs: number): TransferEnd {
-  if (state.heard && state.next > state.last) return { kind: 'done', confirmed: false };
+  if (state.heard && state.next > state.last) return { kind: 'done' };
   const silence = `${Math.round(idleMs / 1000)} s of silence`;
   if (!state.heard) return { kind: 'failed', reason: `the client never answered (${silence})` };
   if (state.next === state.base)

@@ -37,7 +37,7 @@ const FRESH_MS = 60_000;
 
 /** Reads the world for one request; changes nothing, so `explain` looks with it too. */
 export function createLook(options: LookOptions): Look {
-  const { machines, network, leases, jobs, offers, levels, bootenv, settings } = options;
+  const { network, leases, offers, levels } = options;
 
   return (request, now) => {
     const { wire, noWire } = chooseWire(request, network.subnets());
@@ -56,18 +56,14 @@ export function createLook(options: LookOptions): Look {
     let isNewBoot = false;
     const boot =
       request.mac &&
-      bootView(
-        machines,
-        jobs,
-        settings,
-        bootenv,
-        request.mac,
-        (present, stage, seenAt) => {
+      bootView(options, {
+        mac: request.mac,
+        boot: (present, stage, seenAt) => {
           isNewBoot = request.type === 'discover' && beginsBoot(request.firmware.stage, stage, seenAt, now);
           return isNewBoot ? present + 1 : present;
         },
-        reservation?.machineId,
-      );
+        standIn: reservation?.machineId,
+      });
     const machine = boot?.machine;
     const isKnown =
       reservation !== undefined || (machine !== undefined && machine.state !== 'new' && machine.state !== 'ignored');

@@ -3,7 +3,7 @@ import type { MachineState } from './machine.ts';
 import type { Instant } from './time.ts';
 
 /** Things that a stage waits for. Each is an event that a machine causes. */
-export const MILESTONES = ['inventoried', 'installed', 'alive', 'task-done'] as const;
+const MILESTONES = ['inventoried', 'installed', 'alive', 'task-done'] as const;
 export type Milestone = (typeof MILESTONES)[number];
 
 /** What a stage has the server do when it begins, in order; see workflow/actions.ts. */

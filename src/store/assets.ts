@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -8,18 +8,29 @@ import { assetName } from '../model/bootenv.ts';
 /** A public file of a bootenv, as it lies on disk and was checked. */
 export type Asset = { name: string; path: string; size: number; sha256: string; modifiedMs: number };
 
+/** Why a file is not offered. `isUnread`: it could not be read, and may be the next time without having changed. */
+export type AssetProblem = { problem: string; isUnread?: true };
+
 /** The public files: kernels, initrds, disk images, each in a folder with a `SHA256SUMS` that it must agree with. */
 export type Assets = {
   /** Check these files (as `FOLDER/FILE`) against their sums. Files that have not changed since are not read again. */
   check(paths: readonly string[]): Promise<void>;
   /** A checked file, or the sentence that says why it is not offered. */
-  get(path: string): Asset | { problem: string };
+  get(path: string): Asset | AssetProblem;
 };
 
 export function openAssets(folder: string): Assets {
-  const known = new Map<string, Asset | { problem: string }>();
+  const known = new Map<string, Asset | AssetProblem>();
 
-  async function checkOne(path: string): Promise<Asset | { problem: string }> {
+  async function checkOne(path: string): Promise<Asset | AssetProblem> {
+    try {
+      return await compareSum(path);
+    } catch (error) {
+      return { problem: `${path} cannot be read: ${(error as Error).message}`, isUnread: true };
+    }
+  }
+
+  async function compareSum(path: string): Promise<Asset | AssetProblem> {
     const full = join(folder, path);
     let file: Awaited<ReturnType<typeof stat>>;
     try {
@@ -40,11 +51,7 @@ export function openAssets(folder: string): Assets {
     )
       return before;
     const hash = createHash('sha256');
-    try {
-      await pipeline(createReadStream(full, { highWaterMark: 1 << 20 }), hash);
-    } catch (error) {
-      return { problem: `${path} cannot be read: ${(error as Error).message}` };
-    }
+    await pipeline(createReadStream(full, { highWaterMark: 1 << 20 }), hash);
     const sha256 = hash.digest('hex');
     if (sha256 !== wanted)
       return { problem: `${path} is damaged: its sha256 is ${sha256}, its SHA256SUMS says ${wanted}` };
@@ -70,17 +77,14 @@ export function openAssets(folder: string): Assets {
   };
 }
 
-/** The sum that `SHA256SUMS` beside the file states for it. */
+/** The sum that `SHA256SUMS` beside the file states for it; undefined when it states none. Throws when it cannot be read. */
 function statedSum(folder: string, path: string): string | undefined {
   const at = path.lastIndexOf('/');
-  try {
-    const lines = readFileSync(join(folder, path.slice(0, at), 'SHA256SUMS'), 'utf8').split('\n');
-    for (const line of lines) {
-      const match = /^([0-9a-f]{64}) [ *](?:\.\/)?(.+)$/.exec(line);
-      if (match && match[2] === path.slice(at + 1)) return match[1];
-    }
-  } catch {
-    return undefined;
+  const sums = join(folder, path.slice(0, at), 'SHA256SUMS');
+  if (!existsSync(sums)) return undefined;
+  for (const line of readFileSync(sums, 'utf8').split('\n')) {
+    const match = /^([0-9a-f]{64}) [ *](?:\.\/)?(.+)$/.exec(line);
+    if (match && match[2] === path.slice(at + 1)) return match[1];
   }
   return undefined;
 }

@@ -8,7 +8,14 @@ import { checkParam, ParamDeclaration, type ParamDeclarations } from '../model/p
 import { Workflow } from '../model/workflow.ts';
 
 /** A mistake in a content file: names file, line and field. */
-export type ContentProblem = { file: string; line?: number | undefined; field?: string | undefined; problem: string };
+export type ContentProblem = {
+  file: string;
+  line?: number | undefined;
+  field?: string | undefined;
+  problem: string;
+  /** The file is there and could not be read: the next time it may be, without having changed. */
+  isUnread?: true;
+};
 
 /** What the three content folders hold, read and checked by their schemas; what names what is checked by boot/library. */
 export type Content = {
@@ -129,7 +136,7 @@ function readText(path: string, file: string, problems: ContentProblem[]): strin
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    problems.push({ file, problem: `cannot be read: ${oneLine((error as Error).message)}` });
+    problems.push({ file, problem: `cannot be read: ${oneLine((error as Error).message)}`, isUnread: true });
     return undefined;
   }
 }

@@ -8,17 +8,26 @@ import type { BootStage, Machines } from './machines.ts';
 /** A firmware that asks again within this time is still in the same boot: it retries, or tries its next boot option. */
 const SAME_BOOT_MS = 120_000;
 
-/** What the boot decision reads of one machine, in one go. `boot` is the number of the boot it is in or about to begin;
- * `standIn`: the machine to take it for when nobody knows the MAC. */
-export function bootView(
-  machines: Machines,
-  jobs: Jobs,
-  settings: { unknownBoots: 'scout' | 'local' },
-  bootenv: (name: string) => OfferedBootenv | undefined,
-  mac: Mac,
-  boot?: (present: number, stage: BootStage, seenAt: Instant | undefined) => number,
-  standIn?: number,
-): BootView {
+/** Where the view of a machine's boot is read from. */
+export type BootSources = {
+  machines: Machines;
+  jobs: Jobs;
+  settings: { unknownBoots: 'scout' | 'local' };
+  bootenv: (name: string) => OfferedBootenv | undefined;
+};
+
+/** Whose boot is looked at. */
+export type BootClient = {
+  mac: Mac;
+  /** The number of the boot it is in or about to begin, from the number of the present one; without, the present one. */
+  boot?: (present: number, stage: BootStage, seenAt: Instant | undefined) => number;
+  /** The machine to take it for when nobody knows the MAC. */
+  standIn?: number | undefined;
+};
+
+/** What the boot decision reads of one machine, in one go. Changes nothing. */
+export function bootView(sources: BootSources, { mac, boot, standIn }: BootClient): BootView {
+  const { machines, jobs, settings, bootenv } = sources;
   const machine = machines.byMac(mac) ?? (standIn === undefined ? undefined : machines.byId(standIn));
   const job = machine ? jobs.runningOf(machine.id) : undefined;
   const ticket = job ? jobs.ticketOf(job.id) : undefined;

@@ -1,12 +1,14 @@
 import type { EventKind } from '../model/event.ts';
 import type { MachineState } from '../model/machine.ts';
 import type { Instant } from '../model/time.ts';
-import type { ActionName, Job, Milestone } from '../model/workflow.ts';
+import { type ActionName, currentStage, type Job, type Milestone } from '../model/workflow.ts';
 
 /** What can happen to a job. */
 export type JobHappening =
   | { kind: 'created'; restart: boolean }
   | { kind: 'milestone'; milestone: Milestone }
+  /** A task of the job ended; `why` when it failed. */
+  | { kind: 'task-ended'; task: string; why?: string | undefined }
   | { kind: 'failed'; why: string }
   | { kind: 'cancelled'; by: string }
   | { kind: 'timeout' };
@@ -38,6 +40,8 @@ export function advance(job: Job, happening: JobHappening, now: Instant, starts:
       };
     case 'milestone':
       return stage?.until === happening.milestone ? nextStage(job, happening.milestone, now) : undefined;
+    case 'task-ended':
+      return taskEnded(job, happening.task, happening.why, now, starts);
     case 'failed':
       return end(job, 'failed', happening.why, now, starts);
     case 'timeout':
@@ -73,6 +77,18 @@ function nextStage(job: Job, milestone: Milestone, now: Instant): Advance {
   };
 }
 
+/**
+ * The stage's own task is what the stage waits for. Another one is the install of an image, which reports `installed` before it
+ * ends: while the stage still waits for that, the end has come too early. Later it means nothing.
+ */
+function taskEnded(job: Job, task: string, why: string | undefined, now: Instant, starts: number): Advance | undefined {
+  const stage = currentStage(job);
+  const isOfStage = stage?.task !== undefined && taskName(stage.task) === task;
+  if (isOfStage && why === undefined) return stage.until === 'task-done' ? nextStage(job, 'task-done', now) : undefined;
+  if (!isOfStage && stage?.until !== 'installed') return undefined;
+  return end(job, 'failed', why ?? `task ${task} ended without reporting that the install is done`, now, starts);
+}
+
 function end(job: Job, state: 'failed' | 'cancelled', why: string, now: Instant, starts: number): Advance {
   return {
     job: { ...job, state, why, endedAt: now },
@@ -86,6 +102,11 @@ function end(job: Job, state: 'failed' | 'cancelled', why: string, now: Instant,
         : { kind: 'job.cancelled', text: `job ${job.id} (${describeJob(job)}) was ${why}` },
     ],
   };
+}
+
+/** The name of the task that a template is: `tasks/install-image.sh.hbs` is `install-image`. */
+export function taskName(template: string): string {
+  return template.replace(/^.*\//, '').replace(/\.sh\.hbs$/, '');
 }
 
 /** `install debian-12`, for people. */

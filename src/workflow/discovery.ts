@@ -1,12 +1,14 @@
 import type { Events } from '../events.ts';
 import type { Inventory } from '../model/inventory.ts';
 import type { Machine } from '../model/machine.ts';
+import { formatBytes } from '../model/size.ts';
 import type { Clock } from '../model/time.ts';
 import type { Workflow } from '../model/workflow.ts';
 import type { Machines } from '../store/machines.ts';
 import { isMac, type Mac } from '../wire/address.ts';
 import type { Runner } from './runner.ts';
 
+/** What discovery works with; `workflow` finds one by its name. */
 export type DiscoveryOptions = {
   machines: Machines;
   events: Events;
@@ -69,18 +71,19 @@ export function createDiscovery(options: DiscoveryOptions) {
   return { record, beginDiscovery, saveInventory, accept };
 }
 
+/** Made by createDiscovery. */
 export type Discovery = ReturnType<typeof createDiscovery>;
 
-/** `Dell PowerEdge R640, 2 x Xeon .., 256 GB memory, 3 disks (1.9 TB)`, for people. */
-export function describeInventory(inventory: Inventory): string {
+/** `Dell Inc. PowerEdge R640, 32 threads, 256 GiB memory, 3 disks (1.9 TB), UEFI`, for people; what is removable is no disk. */
+function describeInventory(inventory: Inventory): string {
   const disks = inventory.disks.filter((disk) => !disk.removable);
-  const terabytes = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0) / 1e9;
-  const gigabytes = inventory.memoryBytes / 2 ** 30;
+  const diskBytes = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+  const memoryGib = inventory.memoryBytes / 2 ** 30;
   return [
     [inventory.vendor, inventory.model].filter((part) => part !== '').join(' ') || 'a machine of unknown make',
     `${inventory.cpu.threads} threads`,
-    `${gigabytes >= 10 ? Math.round(gigabytes) : gigabytes.toFixed(1)} GiB memory`,
-    `${disks.length} disk${disks.length === 1 ? '' : 's'} (${Math.round(terabytes)} GB)`,
+    `${memoryGib >= 10 ? Math.round(memoryGib) : memoryGib.toFixed(1)} GiB memory`,
+    `${disks.length} disk${disks.length === 1 ? '' : 's'} (${formatBytes(diskBytes)})`,
     inventory.firmware.toUpperCase(),
   ].join(', ');
 }

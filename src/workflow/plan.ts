@@ -15,6 +15,7 @@ export type Expectation = {
   silentMinutes?: number | undefined;
 };
 
+/** What is asked for. */
 export type JobRequest = {
   workflow: Workflow;
   bootenv?: OfferedBootenv | undefined;
@@ -25,6 +26,7 @@ export type JobRequest = {
 /** What a job needs to know of its machine. */
 export type PlanView = { machine: Machine; running?: Job | undefined; declarations: ParamDeclarations; now: Instant };
 
+/** What the job will do, and why. */
 export type JobPlan = { opensTicket: boolean; because: Reason[] };
 
 /** Whether this job may be made, and what it will do. Throws AppError with the one reason why not. Changes nothing. */

@@ -8,6 +8,7 @@ import type { Machines } from '../store/machines.ts';
 import { ACTION_TABLE, describeAction } from './actions.ts';
 import { advance, describeJob, isOverdue, type JobHappening } from './advance.ts';
 
+/** What jobs are run with. */
 export type RunnerOptions = {
   machines: Machines;
   jobs: Jobs;
@@ -187,4 +188,5 @@ export function createRunner(options: RunnerOptions) {
   };
 }
 
+/** Made by createRunner. */
 export type Runner = ReturnType<typeof createRunner>;

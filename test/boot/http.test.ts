@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { formatBytes } from '../../src/boot/http-server.ts';
+import { formatBytes } from '../../src/model/size.ts';
 import { type Harness, withHarness } from '../harness.ts';
 
 const ASSET = '/b/52-54-00-aa-bb-01/a/scout/vmlinuz';

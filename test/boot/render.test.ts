@@ -164,6 +164,20 @@ test('the params of a template are those that it and its partials read', () => {
   assert.deepEqual([...templates.paramsOf('t.hbs')].sort(), ['a', 'b', 'c', 'd', 'e', 'f']);
 });
 
+test('whether a template or one of its partials reads the URL of the first boot is known without rendering it', () => {
+  const templates = compileTemplates(
+    new Map([
+      ['plain.hbs', '{{run.url}}{{machine.name}}'],
+      ['itself.hbs', '{{sh run.firstBootUrl}}'],
+      ['by-its-partial.hbs', '{{> p}}'],
+      ['all-of-it.hbs', '{{#with run}}{{firstBootUrl}}{{/with}}'],
+      ['partials/p.hbs', '{{#if run.firstBootUrl}}x{{/if}}'],
+    ]),
+  );
+  const reading = ['plain.hbs', 'itself.hbs', 'by-its-partial.hbs', 'all-of-it.hbs'].filter(templates.readsFirstBoot);
+  assert.deepEqual(reading, ['itself.hbs', 'by-its-partial.hbs', 'all-of-it.hbs']);
+});
+
 test('a text that stands in a bootenv is rendered, and its error names the bootenv', () => {
   const templates = compileTemplates(new Map());
   assert.equal(templates.renderText('bootenvs/x.yaml', 'a {{machine.name}}', DATA), 'a vm-01');

@@ -15,10 +15,10 @@ function scriptOf(
   bootenv: string,
   more: { reason?: string; description?: string; view?: Partial<BootView> } = {},
 ): string {
-  const { machines, jobs, settings, shelf, files } = harness;
+  const { shelf, files } = harness;
   const offered = (name: string) => shelf.library.offered(name)?.bootenv;
   const view = {
-    ...bootView(machines, jobs, settings, (name) => shelf.library.offered(name), MAC),
+    ...bootView(harness, { mac: MAC }),
     ...more.view,
   };
   const because = [{ rule: 'test', text: more.reason ?? 'because' }];

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { TemplateError } from '../../src/boot/render.ts';
 import type { FirmwareKind } from '../../src/explain.ts';
+import type { Machine } from '../../src/model/machine.ts';
 import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import { getOption } from '../../src/wire/dhcp-options.ts';
 import { ARRIVAL, type Ask, type Harness, MAC, SERVER, withHarness } from '../harness.ts';
@@ -100,6 +102,31 @@ test('the files that an installer and an image name in what is rendered for them
     for (const url of urls) assert.match(await follow(harness, url), /^the bytes of debian-12-image\//);
   }));
 
+/** What becomes of an image install while its scout waits, and whether it may still write the disk. */
+const WAITING: [string, (harness: Harness, machine: Machine) => unknown, 'task' | 'nothing'][] = [
+  ['its install ticket is open', () => undefined, 'task'],
+  ['it is ignored', ({ machines }, { id }) => machines.setState(id, 'ignored'), 'nothing'],
+  ['it is locked', ({ machines }, { id }) => machines.setLocked(id, true), 'nothing'],
+  ['its ticket expired', ({ pass }) => pass(4 * 3600_000), 'nothing'],
+  ['its starts are used up', ({ db }) => db.sql.exec('UPDATE ticket SET attempts = 2, last_boot = 77'), 'nothing'],
+  ['it is cancelled', ({ runner }, { id }) => runner.happened(id, { kind: 'cancelled', by: 'ada' }), 'nothing'],
+];
+for (const [situation, prepare, expected] of WAITING)
+  test(`a scout waits and ${situation}: the door gives ${expected}, and so does each name of the image`, () =>
+    withHarness({}, async (harness) => {
+      const machine = harness.addMachine('vm-01', { disks: 'used' });
+      harness.install(machine, 'debian-12-image');
+      const port = await harness.listen();
+      const token = /\/run\/([\w-]{22})/.exec(await follow(harness, 'b/52-54-00-aa-bb-01/boot.ipxe'))?.[1];
+      prepare(harness, machine);
+      const before = harness.explain(MAC, 'uefi').steps.some(({ step }) => step === 'script');
+      const { status } = await fetch(`http://127.0.0.1:${port}/run/${token}/work?wait=0`);
+      const { file } = await harness.open('b/52-54-00-aa-bb-01/a/debian-12-image/disk.img.zst');
+      const isGiven = expected === 'task';
+      assert.deepEqual([before, status === 200, file.kind === 'file'], [isGiven, isGiven, isGiven]);
+      if (file.kind === 'file') await file.close();
+    }));
+
 const MISSING: [string, string, (harness: Harness) => unknown][] = [
   ['scout/vmlinuz', 'scripts/build-scout', () => undefined],
   ['scout/initrd.img', 'scripts/build-scout', (h) => h.addMachine('vm-01', { disks: 'empty' })],
@@ -118,6 +145,22 @@ for (const [path, make, prepare] of MISSING)
       );
       assert.equal(await follow(harness, await fileFor(harness, 'uefi')), 'declined');
     }));
+
+test('explain tells of content that cannot be rendered, and does not take a fault of ours for that', () =>
+  withHarness({}, (harness) => {
+    const complete = harness.shelf.library;
+    const failWith = (error: Error): void => {
+      const render = (): never => {
+        throw error;
+      };
+      harness.shelf.library = { ...complete, templates: { ...complete.templates, render } };
+    };
+    failWith(new TemplateError('ipxe/boot.ipxe.hbs', 3, 'there is no x'));
+    const missing = ['the script cannot be rendered: ipxe/boot.ipxe.hbs:3: there is no x'];
+    assert.deepEqual(harness.explain(MAC, 'uefi').missing, missing);
+    failWith(new TypeError('x is not a function'));
+    assert.throws(() => harness.explain(MAC, 'uefi'), TypeError);
+  }));
 
 test('without a loader, explain names the file and its folder', () =>
   withHarness({ lacks: ['undionly.kpxe'] }, (harness) => {

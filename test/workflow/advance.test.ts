@@ -36,6 +36,14 @@ const discovering: Job = {
   workflow: 'discover',
   plan: [{ name: 'inventory', bootenv: 'scout', do: ['power-on'], until: 'inventoried', timeoutMinutes: 30 }],
 };
+const setUp: Job = {
+  ...bare,
+  workflow: 'bmc-setup',
+  plan: [
+    { name: 'bmc', bootenv: 'scout', task: 'tasks/bmc-setup.sh.hbs', until: 'task-done', timeoutMinutes: 30 },
+    { name: 'inventory', bootenv: 'scout', do: ['power-on'], until: 'inventoried', timeoutMinutes: 30 },
+  ],
+};
 const firstBoot: Job = { ...installing, stage: 1 };
 
 function describe(step: Advance | undefined): string {
@@ -115,6 +123,54 @@ const TABLE: [string, Job, JobHappening, string][] = [
     'cancelled at 0; machine failed; closes: cancelled by ada; job.cancelled: job 7 (install debian-12) was cancelled by ada',
   ],
   [
+    'the task that the stage waits for is done',
+    setUp,
+    { kind: 'task-ended', task: 'bmc-setup' },
+    'running at 1; power-on; job.stage: stage inventory begins',
+  ],
+  [
+    'the task that the stage waits for fails',
+    setUp,
+    { kind: 'task-ended', task: 'bmc-setup', why: 'task bmc-setup failed' },
+    'failed at 0; closes: task bmc-setup failed; job.failed: job 7 (bmc-setup) failed: task bmc-setup failed',
+  ],
+  [
+    'another task fails, and the stage does not wait for it',
+    setUp,
+    { kind: 'task-ended', task: 'x', why: 'no' },
+    'nothing',
+  ],
+  [
+    'the task of an install fails',
+    installing,
+    { kind: 'task-ended', task: 'install-image', why: 'no disk fits' },
+    'failed at 0; machine failed; closes: no disk fits; job.failed: job 7 (install debian-12) failed: no disk fits',
+  ],
+  [
+    'the task of an install ends before it reports that it is done',
+    installing,
+    { kind: 'task-ended', task: 'install-image' },
+    'failed at 0; machine failed; closes: task install-image ended without reporting that the install is done; job.failed: job 7 (install debian-12) failed: task install-image ended without reporting that the install is done',
+  ],
+  [
+    'the task of an install ends after it reported',
+    firstBoot,
+    { kind: 'task-ended', task: 'install-image' },
+    'nothing',
+  ],
+  [
+    'the task of an install fails after it reported',
+    firstBoot,
+    { kind: 'task-ended', task: 'install-image', why: 'no' },
+    'nothing',
+  ],
+  [
+    'the task of an install in a later stage fails',
+    { ...installing, stage: 2, plan: [...discovering.plan, ...setUp.plan.slice(0, 1), ...installing.plan] },
+    { kind: 'task-ended', task: 'install-image', why: 'no disk fits' },
+    'failed at 2; machine failed; closes: no disk fits; job.failed: job 7 (install debian-12) failed: no disk fits',
+  ],
+  [
     'a stage lasts too long',
     firstBoot,
     { kind: 'timeout' },
@@ -132,6 +188,7 @@ test('nothing happens to a job that is over', () => {
   const happenings: JobHappening[] = [
     { kind: 'created', restart: true },
     milestone('installed'),
+    { kind: 'task-ended', task: 'install-image', why: 'x' },
     { kind: 'failed', why: 'x' },
     { kind: 'cancelled', by: 'x' },
     { kind: 'timeout' },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Machine } from '../../src/model/machine.ts';
 import { after } from '../../src/model/time.ts';
+import type { OfferedBootenv } from '../../src/model/view.ts';
 import type { Job } from '../../src/model/workflow.ts';
 import type { RunPurpose } from '../../src/store/jobs.ts';
 import type { Ipv4, Mac } from '../../src/wire/address.ts';
@@ -182,7 +183,7 @@ test('a scout of an earlier boot is over', () =>
     assert.deepEqual([status, body], [410, 'the machine has started again since: this scout is over\n']);
   }));
 
-test('a scout gets no work while the machine is locked, restarting, or installed by something else', () =>
+test('a scout gets no work while the machine is restarting, or installed by something else', () =>
   withDoor(async ({ harness, machine, get, token }) => {
     const work = async (): Promise<number> => (await get(`${token('scout')}/work?wait=0`)).status;
     harness.install(machine, 'debian-12');
@@ -192,20 +193,109 @@ test('a scout gets no work while the machine is locked, restarting, or installed
     harness.install(machine, 'debian-12-image', { restart: true });
     assert.equal(await work(), 204, 'it is about to be restarted');
     harness.db.sql.exec(`UPDATE effect SET state = 'done'`);
-    harness.machines.setLocked(machine.id, true);
-    assert.equal(await work(), 204, 'it is locked');
-    harness.machines.setLocked(machine.id, false);
     assert.equal(await work(), 200);
     assert.equal((await get(`${token('install')}/work`)).status, 404, 'only for scouts');
   }));
 
-test('a third start of a task stops the loop', () =>
+const LOOP = 'reinstall loop stopped: debian-12-image was started 2 times and never reported that it was done';
+const LATE =
+  'reinstall loop stopped: the installer came back after its ticket expired without having reported that it was done';
+const HELD: [string, (harness: Harness, machine: Machine) => unknown, [number, string]][] = [
+  ['is ignored', ({ machines }, { id }) => machines.setState(id, 'ignored'), [204, 'running: ']],
+  [
+    'is locked',
+    ({ machines }, { id }) => machines.setLocked(id, true),
+    [410, 'failed: vm-01 was locked while it was to be installed'],
+  ],
+  ['has a ticket that expired', ({ pass }) => pass(4 * 3600_000), [410, `failed: ${LATE}`]],
+  [
+    'has used up its starts',
+    ({ db }) => db.sql.exec('UPDATE ticket SET attempts = 2, last_boot = 77'),
+    [410, `failed: ${LOOP}`],
+  ],
+  ['has a closed ticket', ({ jobs, clock }) => jobs.closeTicket(1, 'closed by hand', clock()), [204, 'running: ']],
+];
+for (const [what, prepare, [expected, end]] of HELD)
+  test(`a scout of a machine that ${what} gets no image task: ${expected}, the job is ${end}`, () =>
+    withDoor(async ({ harness, machine, get, token }) => {
+      const job = harness.install(machine, 'debian-12-image');
+      prepare(harness, machine);
+      const attempts = harness.jobs.ticketOf(job.id)?.attempts;
+      const { status, body } = await get(`${token('scout', { ms: 24 * 3600_000 })}/work?wait=0`);
+      const { state, why } = harness.jobs.byId(job.id) as Job;
+      assert.deepEqual([status, `${state}: ${why}`], [expected, end]);
+      assert.equal(body, status === 410 ? `${why}\n` : '');
+      assert.equal(harness.jobs.ticketOf(job.id)?.attempts, attempts, 'no start is counted');
+      assert.deepEqual(textsOf(harness, 'task.started'), []);
+    }));
+
+test('a scout that waits for a bootenv which lacks a file is told of once, and gets its task when it is there', () =>
+  withDoor(async ({ harness, machine, get, token }) => {
+    const scout = token('scout');
+    const job = harness.install(machine, 'debian-12-image');
+    const complete = harness.shelf.library;
+    const lacking = { missing: 'disk.img.zst is not there' };
+    harness.shelf.library = {
+      ...complete,
+      offered: (name) => ({ ...(complete.offered(name) as OfferedBootenv), ...lacking }),
+    };
+    for (let times = 0; times < 3; times++) assert.equal((await get(`${scout}/work?wait=0`)).status, 204);
+    const told = textsOf(harness, 'machine.changed');
+    assert.equal(told.length, 1);
+    assert.match(told[0] ?? '', /^the scout waits: .*debian-12-image cannot be booted: disk\.img\.zst is not there$/);
+    assert.equal(harness.machines.byId(machine.id)?.status, told[0]);
+    harness.shelf.library = complete;
+    assert.equal((await get(`${scout}/work?wait=0`)).status, 200);
+    assert.equal(harness.jobs.byId(job.id)?.state, 'running');
+  }));
+
+const firstBootOf = (text: string): string => /\/run\/([\w-]{22})'?\/alive/.exec(text)?.[1] ?? '';
+const firstBootsIn = ({ db }: Harness): number =>
+  (db.sql.prepare(`SELECT count(*) AS n FROM run_token WHERE purpose = 'first-boot'`).get() as { n: number }).n;
+
+test('an install has one first-boot token, made when a file first needs it and given again after that', () =>
+  withDoor(async ({ harness, machine, get, token }) => {
+    const install = token('install', { job: harness.install(machine, 'debian-12') });
+    await get(`${install}/file/preseed.cfg`);
+    assert.equal(firstBootsIn(harness), 0, 'preseed.cfg does not name it');
+    const given = [];
+    for (let times = 0; times < 3; times++) given.push(firstBootOf((await get(`${install}/file/late.sh`)).body));
+    assert.match(given[0] ?? '', /^[\w-]{22}$/);
+    assert.deepEqual([new Set(given).size, firstBootsIn(harness)], [1, 1]);
+    harness.runner.happened(machine.id, { kind: 'cancelled', by: 'ada' });
+    const next = token('install', { job: harness.install(machine, 'debian-12') });
+    assert.notEqual(firstBootOf((await get(`${next}/file/late.sh`)).body), given[0], 'the next install has its own');
+    assert.equal(firstBootsIn(harness), 1);
+  }));
+
+test('an image task that is given again names the same first-boot token', () =>
+  withDoor(async ({ harness, machine, get, token }) => {
+    harness.install(machine, 'debian-12-image');
+    const scout = token('scout');
+    const given = [await get(`${scout}/work`), await get(`${scout}/work`)].map(({ body }) => firstBootOf(body));
+    assert.match(given[0] ?? '', /^[\w-]{22}$/);
+    assert.deepEqual([given[1], firstBootsIn(harness)], [given[0], 1]);
+  }));
+
+test('a task that cannot be rendered leaves nothing behind: no token, no start, no task', () =>
   withDoor(async ({ harness, machine, get, token }) => {
     const job = harness.install(machine, 'debian-12-image');
-    harness.db.sql.exec('UPDATE ticket SET attempts = 2, last_boot = 77');
-    const { status, body } = await get(`${token('scout')}/work`);
-    assert.deepEqual([status, body], [410, 'the install ticket is used up\n']);
-    assert.match(harness.jobs.byId(job.id)?.why ?? '', /^reinstall loop stopped: debian-12-image was started 2 times/);
+    harness.db.sql.prepare('UPDATE job SET params = ?').run(JSON.stringify({ timezone: 'not a zone' }));
+    harness.jobs.reload();
+    assert.equal((await get(`${token('scout')}/work`)).status, 500);
+    assert.deepEqual([firstBootsIn(harness), harness.jobs.ticketOf(job.id)?.attempts], [0, 0]);
+    assert.match(harness.jobs.byId(job.id)?.why ?? '', /^tasks\/install-image\.sh\.hbs cannot be rendered/);
+  }));
+
+test('the late end of a task of a job that is over is nothing to the next job', () =>
+  withDoor(async ({ harness, machine, get, post, token }) => {
+    harness.install(machine, 'debian-12-image');
+    const scout = token('scout');
+    const id = (await get(`${scout}/work`)).headers.get('X-Task');
+    harness.runner.happened(machine.id, { kind: 'cancelled', by: 'ada' });
+    const next = harness.install(machine, 'debian-12');
+    assert.equal((await post(`${scout}/task/${id}`, 'exit=1')).status, 200);
+    assert.equal(harness.jobs.byId(next.id)?.state, 'running');
   }));
 
 test('a task that fails fails the job with its message; one that ends without the install being done too', () =>
@@ -286,7 +376,15 @@ test('an inventory is kept, one that is wrong is refused with its place', () =>
     assert.deepEqual(harness.machines.byId(machine.id)?.macs, [MAC, '52:54:00:aa:bb:02']);
     assert.match(
       textsOf(harness, 'machine.discovered')[0] ?? '',
-      /^vm-01 is QEMU Standard PC, 2 threads, 2\.0 GiB memory, 1 disk \(8 GB\), UEFI$/,
+      /^vm-01 is QEMU Standard PC, 2 threads, 2\.0 GiB memory, 1 disk \(8\.0 GB\), UEFI$/,
+    );
+    const [disk] = good.disks;
+    const disks = [1, 2, 3].map((n) => ({ ...disk, sizeBytes: 640e9, removable: n === 3 }));
+    const large = { ...good, vendor: 'Dell Inc.', model: 'PowerEdge R640', memoryBytes: 256 * 2 ** 30, disks };
+    await post(`${scout}/inventory`, JSON.stringify(large));
+    assert.equal(
+      textsOf(harness, 'machine.discovered')[1],
+      'vm-01 is Dell Inc. PowerEdge R640, 2 threads, 256 GiB memory, 2 disks (1.3 TB), UEFI',
     );
     const bad = await post(`${scout}/inventory`, JSON.stringify({ ...good, memoryBytes: -1 }));
     assert.equal(bad.status, 422);

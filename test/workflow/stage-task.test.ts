@@ -50,7 +50,7 @@ const passwordIn = (script: string): string => /^password='?([^'\n]+)'?$/m.exec(
 const BMC = { address: '10.9.0.7', mac: '52:54:00:00:00:07', user: 'rack', channel: '1', maker: '674' };
 
 test('the scout is given the task with a password that was made up, the same each time it asks', () =>
-  withScout(async ({ get }) => {
+  withScout(async ({ harness, get }) => {
     const first = await get('work');
     assert.deepEqual([first.status, first.task], [200, '1']);
     assert.ok(first.body.includes("\nuser='rack'\n"));
@@ -58,6 +58,8 @@ test('the scout is given the task with a password that was made up, the same eac
     for (const kind of [/[A-Z]/, /[a-z]/, /[0-9]/, /[._+=-]/, /^.{16}$/]) assert.match(password, kind);
     const again = await get('work');
     assert.deepEqual([again.task, passwordIn(again.body)], ['1', password]);
+    const tokens = harness.db.sql.prepare(`SELECT count(*) AS n FROM run_token WHERE purpose = 'first-boot'`);
+    assert.deepEqual(tokens.get(), { n: 0 }, 'no new system comes of it');
   }));
 
 test('once the task says where the BMC is, it is used with that password; the end of the task is the end of the job', () =>
@@ -100,8 +102,12 @@ test('what is no address or user is refused, and nobody can report a BMC while n
     assert.equal(harness.bmcs.chain(machine.id).length, 0);
   }));
 
-test('a locked machine is given no task', () =>
+test('a machine that is locked or ignored is given no task, and its job goes on', () =>
   withScout(async ({ harness, machine, get }) => {
     harness.machines.setLocked(machine.id, true);
     assert.equal((await get('work?wait=0')).status, 204);
+    harness.machines.setLocked(machine.id, false);
+    harness.machines.setState(machine.id, 'ignored');
+    assert.equal((await get('work?wait=0')).status, 204);
+    assert.equal(harness.jobs.lastOf(machine.id)?.state, 'running');
   }));
