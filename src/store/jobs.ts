@@ -109,7 +109,6 @@ export function openJobs(db: Db) {
   const jobByKey = db.sql.prepare<[string], JobRow>('SELECT * FROM job WHERE idempotency_key = ?');
   const running = db.sql.prepare<[], JobRow>(`SELECT * FROM job WHERE state = 'running' ORDER BY id`);
   const recent = db.sql.prepare<[number], JobRow>('SELECT * FROM job ORDER BY id DESC LIMIT ?');
-  const lastOf = db.sql.prepare<[number], JobRow>('SELECT * FROM job WHERE machine_id = ? ORDER BY id DESC LIMIT 1');
   const saveJob = db.sql.prepare(
     'UPDATE job SET state = ?, stage = ?, stage_started_at = ?, why = ?, ended_at = ? WHERE id = ?',
   );
@@ -178,7 +177,6 @@ export function openJobs(db: Db) {
   }
 
   return {
-    reload,
     /** A machine was removed, and with it its jobs. */
     forgetMachine: (machineId: number): void => void runningJobs.delete(machineId),
 
@@ -208,7 +206,6 @@ export function openJobs(db: Db) {
     byId: (id: number): Job | undefined => maybe(jobById.get(id), toJob),
     byKey: (key: string): Job | undefined => maybe(jobByKey.get(key), toJob),
     runningOf: (machineId: number): Job | undefined => runningJobs.get(machineId),
-    lastOf: (machineId: number): Job | undefined => maybe(lastOf.get(machineId), toJob),
     running: (): Job[] => [...runningJobs.values()],
     recent: (last: number): Job[] => recent.all(last).map(toJob),
     save(job: Job): void {
