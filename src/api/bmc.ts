@@ -7,13 +7,11 @@ import { scanBmcs } from '../bmc/scan.ts';
 import { parseScanRange } from '../bmc/scan-range.ts';
 import { BOOT_DEVICES, DRIVER_NAMES, DRIVER_PORTS, type DriverName } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
-import type { Machine } from '../model/machine.ts';
 import type { KeptLink, NewLink } from '../store/bmcs.ts';
 import { powerFacts, powerWord } from './power.ts';
+import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
-const strict = { additionalProperties: false };
-const ByName = Type.Object({ name: Type.String() });
 const Link = Type.Object(
   {
     driver: Type.Optional(Type.Union(DRIVER_NAMES.map((name) => Type.Literal(name)))),
@@ -50,10 +48,8 @@ const LAST_ORDERS = 20;
 
 /** The chains of BMCs, their health and what they tell. */
 export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, events }: ApiOptions): void {
-  const named = (name: string): Machine => machines.named(name);
-
   app.get('/api/v1/machines/:name/bmc', { schema: { params: ByName } }, (request) => {
-    const { id } = named(request.params.name);
+    const { id } = machines.named(request.params.name);
     return {
       chain: bmcs.chain(id).map(showLink),
       power: powerWord(supervisor, id),
@@ -65,7 +61,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   });
 
   app.put('/api/v1/machines/:name/bmc', { schema: { params: ByName, body: BmcChain } }, async (request) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     const chain = await readChain(request.body, supervisor.check);
     events.settle(() => {
       bmcs.put(machine.id, chain);
@@ -79,7 +75,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   });
 
   app.delete('/api/v1/machines/:name/bmc', { schema: { params: ByName } }, (request, reply) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     events.settle(() => {
       bmcs.put(machine.id, []);
       events.emit({ kind: 'bmc.changed', text: `BMC removed by ${request.operator}`, machineId: machine.id });
@@ -96,7 +92,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
       },
     },
     (request) => {
-      const machine = named(request.params.name);
+      const machine = machines.named(request.params.name);
       const isNew = request.body.newCertificate === true;
       events.settle(() => {
         if (isNew) bmcs.forgetCertificates(machine.id);
@@ -112,7 +108,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   );
 
   app.post('/api/v1/machines/:name/bmc/find', { schema: { params: ByName, body: Find } }, async (request) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     const { address, credential, user, password } = request.body;
     const shared = bmcs.openCredentials();
     const logins =
@@ -162,7 +158,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   /** What a BMC tells when it is asked. */
   function addAnswer<T>(path: string, what: string, work: (driver: BmcDriver) => Promise<T> | undefined): void {
     app.get(`/api/v1/machines/:name/bmc/${path}`, { schema: { params: ByName } }, async (request) => {
-      const answer = await supervisor.ask(named(request.params.name).id, what, work).catch(bmcFailure);
+      const answer = await supervisor.ask(machines.named(request.params.name).id, what, work).catch(bmcFailure);
       return { driver: answer.link.driver, [path]: answer.value };
     });
   }
@@ -178,7 +174,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
     '/api/v1/machines/:name/bmc/boot-order',
     { schema: { params: ByName, querystring: Type.Object({ device: Type.Optional(Device) }, strict) } },
     async (request) => {
-      const machine = named(request.params.name);
+      const machine = machines.named(request.params.name);
       const { value, link } = await supervisor
         .ask(machine.id, 'boot order', (driver) => driver.bootOrder?.())
         .catch(bmcFailure);
@@ -189,7 +185,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   );
 
   app.delete('/api/v1/machines/:name/bmc/log', { schema: { params: ByName } }, async (request, reply) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     await supervisor.ask(machine.id, 'event log', (driver) => driver.clearLog?.()).catch(bmcFailure);
     events.emit({ kind: 'bmc.changed', text: `event log cleared by ${request.operator}`, machineId: machine.id });
     return reply.code(204).send();

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Type } from 'typebox';
 import { AppError } from '../model/errors.ts';
-import { isMachineName, type Machine, PXE_STYLES, type PxeStyle } from '../model/machine.ts';
+import { isMachineName, type Machine, PXE_STYLES, type PxeStyle, refuseLocked } from '../model/machine.ts';
 import { checkParam, unknownParams } from '../model/params.ts';
 import { currentStage, type Job } from '../model/workflow.ts';
 import { parseMac } from '../wire/address.ts';
@@ -9,9 +9,9 @@ import { planJob } from '../workflow/plan.ts';
 import { BmcChain, readChain } from './bmc.ts';
 import { PROFILE_NAME } from './dhcp-options.ts';
 import { powerFacts, powerWord } from './power.ts';
+import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
-const strict = { additionalProperties: false };
 const Params = Type.Record(Type.String(), Type.Unknown());
 const NewMachine = Type.Object(
   {
@@ -59,12 +59,9 @@ const Run = Type.Object(
   { workflow: Type.String(), params: Type.Optional(Params), dryRun: Type.Optional(Type.Boolean()) },
   strict,
 );
-const ByName = Type.Object({ name: Type.String() });
 
 export function addMachineRoutes(app: Api, options: ApiOptions): void {
   const { machines, bmcs, supervisor, jobs, events, runner, discovery, library, clock } = options;
-  const named = (name: string): Machine => machines.named(name);
-
   /** A machine as the API shows it, with its job. */
   function show(machine: Machine) {
     const job = jobs.runningOf(machine.id);
@@ -96,15 +93,17 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
         mac: macs[0],
       });
       discovery.beginDiscovery(created, request.operator);
-      return named(created.name);
+      return machines.named(created.name);
     });
     return reply.code(201).send(show(machine));
   });
 
-  app.get('/api/v1/machines/:name', { schema: { params: ByName } }, (request) => show(named(request.params.name)));
+  app.get('/api/v1/machines/:name', { schema: { params: ByName } }, (request) =>
+    show(machines.named(request.params.name)),
+  );
 
   app.patch('/api/v1/machines/:name', { schema: { params: ByName, body: MachineChange } }, (request) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     const { name, locked, params, pxeStyle, replyDelayMs, profiles } = request.body;
     if (name !== undefined && !isMachineName(name))
       throw new AppError('bad-request', `${JSON.stringify(name)} is not a host name`);
@@ -139,20 +138,20 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
   });
 
   app.delete('/api/v1/machines/:name', { schema: { params: ByName } }, (request, reply) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     refuseLocked(machine);
     machines.remove(machine.id);
     return reply.code(204).send();
   });
 
   app.post('/api/v1/machines/:name/accept', { schema: { params: ByName } }, (request) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     if (machine.state === 'new' || machine.state === 'ignored') discovery.accept(machine, request.operator);
     return show(machines.byId(machine.id) as Machine);
   });
 
   app.post('/api/v1/machines/:name/ignore', { schema: { params: ByName } }, (request) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     events.settle(() => {
       machines.setState(machine.id, 'ignored');
       events.emit({ kind: 'machine.changed', text: `ignored, says ${request.operator}`, machineId: machine.id });
@@ -162,7 +161,7 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
 
   app.post('/api/v1/machines/:name/reimage', { schema: { params: ByName, body: Reimage } }, (request, reply) => {
     const { body } = request;
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     const before = body.idempotencyKey !== undefined ? jobs.byKey(body.idempotencyKey) : undefined;
     if (before) {
       const isSame =
@@ -212,7 +211,7 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
   });
 
   app.post('/api/v1/machines/:name/discover', { schema: { params: ByName } }, (request, reply) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     const workflow = library().workflow('discover');
     if (!workflow) throw new AppError('bad-content', 'there is no workflow discover');
     planJob(
@@ -234,7 +233,7 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
 
   // a workflow that installs nothing; those that do are asked for by reimage
   app.post('/api/v1/machines/:name/run', { schema: { params: ByName, body: Run } }, (request, reply) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     const { workflow: name, params = {}, dryRun } = request.body;
     const workflow = library().workflow(name);
     if (!workflow) throw new AppError('bad-request', `there is no workflow ${name}`);
@@ -261,7 +260,7 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
   });
 
   app.post('/api/v1/machines/:name/cancel', { schema: { params: ByName } }, (request) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     const job = jobs.runningOf(machine.id);
     if (!job) throw new AppError('no-such-job', `no job is running on ${machine.name}`);
     runner.happened(machine.id, { kind: 'cancelled', by: request.operator });
@@ -306,16 +305,6 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
       if (problem) throw new AppError('bad-param', `param ${name}: ${problem}`);
     }
   }
-}
-
-/** Locked machines refuse whatever would disturb what runs on them. */
-function refuseLocked(machine: Machine): void {
-  if (machine.locked)
-    throw new AppError(
-      'machine-locked',
-      `${machine.name} is locked`,
-      `unlock it with: firstlight unlock ${machine.name}`,
-    );
 }
 
 /** RFC 7396: null takes a value away. */

@@ -9,10 +9,10 @@ import { cidrContains, cidrToText, type Ipv4, isIpv4, type Mac, parseMac } from 
 import { portIdText, readAddress, readClientId, readHostname, readPortId, readUuid } from './client-text.ts';
 import { type FoundWho, findWho, WHO, type Who } from './filters.ts';
 import { Limit, pageOf } from './paging.ts';
+import { strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 import { isHostOf } from './subnet-rules.ts';
 
-const strict = { additionalProperties: false };
 const Text = Type.Optional(Type.String());
 const Wanted = Type.Object(
   {

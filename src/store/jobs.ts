@@ -1,5 +1,4 @@
-import { AppError } from '../model/errors.ts';
-import type { MachineState } from '../model/machine.ts';
+import { type MachineState, refuseBusy } from '../model/machine.ts';
 import type { Instant } from '../model/time.ts';
 import type { ActionName, Job, JobState, Stage, Ticket } from '../model/workflow.ts';
 import type { Mac } from '../wire/address.ts';
@@ -105,6 +104,7 @@ export function openJobs(db: Db) {
     INSERT INTO job (machine_id, workflow, bootenv, params, plan, state, stage, stage_started_at, machine_was, created_by, idempotency_key, created_at)
     SELECT :machineId, :workflow, :bootenv, :params, :plan, 'running', 0, :now, state, :createdBy, :idempotencyKey, :now
       FROM machine WHERE id = :machineId`);
+  const nameOf = db.sql.prepare<[number], { name: string }>('SELECT name FROM machine WHERE id = ?');
   const jobById = db.sql.prepare<[number], JobRow>('SELECT * FROM job WHERE id = ?');
   const jobByKey = db.sql.prepare<[string], JobRow>('SELECT * FROM job WHERE idempotency_key = ?');
   const running = db.sql.prepare<[], JobRow>(`SELECT * FROM job WHERE state = 'running' ORDER BY id`);
@@ -182,13 +182,7 @@ export function openJobs(db: Db) {
 
     /** Make a job. Throws `job-running` when the machine has one. */
     create(wanted: NewJob, now: Instant): Job {
-      const present = runningJobs.get(wanted.machineId);
-      if (present)
-        throw new AppError(
-          'job-running',
-          `job ${present.id} (${present.workflow}${present.bootenv ? ` ${present.bootenv}` : ''}) is running on this machine`,
-          'wait for it, or end it with: firstlight cancel MACHINE',
-        );
+      refuseBusy({ name: nameOf.get(wanted.machineId)?.name ?? '' }, runningJobs.get(wanted.machineId));
       const id = Number(
         insertJob.run({
           machineId: wanted.machineId,

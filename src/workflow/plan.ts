@@ -1,6 +1,6 @@
 import { type Bootenv, writesDisk } from '../model/bootenv.ts';
 import { AppError } from '../model/errors.ts';
-import type { Machine } from '../model/machine.ts';
+import { type Machine, refuseBusy, refuseLocked } from '../model/machine.ts';
 import { type ParamDeclarations, resolveParams, unknownParams } from '../model/params.ts';
 import type { Reason } from '../model/reason.ts';
 import type { Instant } from '../model/time.ts';
@@ -31,24 +31,14 @@ export type JobPlan = { opensTicket: boolean; because: Reason[] };
 export function planJob(request: JobRequest, view: PlanView): JobPlan {
   const { machine, running } = view;
   const { workflow, bootenv } = request;
-  if (machine.locked)
-    throw new AppError(
-      'machine-locked',
-      `${machine.name} is locked`,
-      `unlock it with: firstlight unlock ${machine.name}`,
-    );
+  refuseLocked(machine);
   if (machine.state === 'ignored')
     throw new AppError(
       'machine-ignored',
       `${machine.name} is ignored`,
       `accept it with: firstlight accept ${machine.name}`,
     );
-  if (running)
-    throw new AppError(
-      'job-running',
-      `job ${running.id} (${running.workflow}) is running on ${machine.name}`,
-      `wait for it, or end it with: firstlight cancel ${machine.name}`,
-    );
+  refuseBusy(machine, running);
   checkExpectations(request.expect, view);
 
   const wantsBootenv = workflow.stages.some((stage) => stage.bootenv === '$bootenv');

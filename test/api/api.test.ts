@@ -350,7 +350,7 @@ const REFUSED_REIMAGES: [string, object, (harness: Harness) => unknown, number, 
     (h) => h.install(h.machines.named('vm-01'), 'debian-12'),
     409,
     'job-running',
-    /^job 1 \(install\) is running on vm-01$/,
+    /^job 1 \(install debian-12\) is running on vm-01$/,
   ],
   [
     'a bootenv that lacks a file',
