@@ -30,6 +30,7 @@ import { addConsoleRoutes } from './console.ts';
 import { addContentRoutes } from './content.ts';
 import { addCredentialRoutes } from './credentials.ts';
 import { addEventRoutes } from './events.ts';
+import { addJobRoutes } from './jobs.ts';
 import { addMachineRoutes } from './machines.ts';
 import { addNetworkRoutes } from './network.ts';
 import { addPage } from './page.ts';
@@ -123,6 +124,7 @@ export async function createApi(options: ApiOptions): Promise<{
   );
 
   addMachineRoutes(app, options);
+  addJobRoutes(app, options);
   addPowerRoutes(app, options);
   addBmcRoutes(app, options);
   addCredentialRoutes(app, options);

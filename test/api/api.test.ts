@@ -389,6 +389,7 @@ test('one idempotency key makes one job, and is for that one request', () =>
       ['vm-02', {}],
       ['vm-01', { bootenv: 'debian-12-image' }],
       ['vm-01', { params: { disk: 'smallest' } }],
+      ['vm-01', { workflow: 'discover' }],
     ] as const)
       assertRefused(
         await call('POST', `machines/${machine}/reimage`, { ...body, ...change }),
@@ -397,6 +398,44 @@ test('one idempotency key makes one job, and is for that one request', () =>
         /^idempotency key key-1 was used for another request \(job 1\)$/,
       );
     assert.equal(harness.jobs.recent(9).length, 1);
+  }));
+
+test('a workflow that is not in the content is named, and refused by one code', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01');
+    harness.shelf.library = { ...harness.library(), workflow: () => undefined };
+    for (const [path, body, name] of [
+      ['reimage', { bootenv: 'debian-12' }, 'install'],
+      ['discover', undefined, 'discover'],
+      ['run', { workflow: 'nosuch' }, 'nosuch'],
+    ] as const)
+      assertRefused(
+        await call('POST', `machines/vm-01/${path}`, body),
+        400,
+        'bad-request',
+        new RegExp(`^there is no workflow ${name}$`),
+        /there are: .*discover/,
+      );
+  }));
+
+test('a workflow is run with the params that its tasks use; its dry run checks the same', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01');
+    const run = (body: object) => call('POST', 'machines/vm-01/run', { workflow: 'bmc-setup', ...body });
+    for (const dryRun of [true, false])
+      for (const [params, error] of [
+        [{ nosuch: 1 }, /^there is no param nosuch$/],
+        [{ timezone: 'Etc/UTC' }, /^bmc-setup does not use param timezone$/],
+        [{ bmcNetwork: 'bootp' }, /^param bmcNetwork from this request: "bootp"/],
+      ] as const)
+        assertRefused(await run({ dryRun, params }), 422, 'bad-param', error);
+    const params = { bmcNetwork: 'dhcp' };
+    const dry = await run({ dryRun: true, params });
+    assert.deepEqual([dry.status, harness.jobs.recent(9)], [200, []]);
+    const real = await run({ params });
+    assert.equal(real.status, 202);
+    assert.deepEqual(real.body.because, dry.body.because);
+    assert.partialDeepStrictEqual(real.body.job, { workflow: 'bmc-setup', params } as object);
   }));
 
 test('a locked machine is refused by every route that would disturb it', () =>
