@@ -116,7 +116,15 @@ export function addMachineRoutes(app: Api, options: ApiOptions): void {
   app.delete('/api/v1/machines/:name', { schema: { params: ByName } }, (request, reply) => {
     const machine = machines.named(request.params.name);
     refuseLocked(machine);
-    machines.remove(machine.id);
+    events.settle(() => {
+      machines.remove(machine.id);
+      // its own timeline ends with it: this is for that of the appliance, which has no MACs of machines
+      events.emit({
+        kind: 'machine.removed',
+        text: `${machine.name} (${machine.macs.join(', ')}) was removed by ${request.operator}`,
+        data: { name: machine.name, macs: machine.macs },
+      });
+    });
     return reply.code(204).send();
   });
 

@@ -438,6 +438,30 @@ test('a workflow is run with the params that its tasks use; its dry run checks t
     assert.partialDeepStrictEqual(real.body.job, { workflow: 'bmc-setup', params } as object);
   }));
 
+test('the removal of a machine is told with who removed it, once it is removed', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01', { locked: true });
+    await call('DELETE', 'machines/vm-01');
+    assert.deepEqual(harness.told, [], 'a locked one is not');
+    await call('PATCH', 'machines/vm-01', { locked: false });
+    assert.equal((await call('DELETE', `machines/${MAC}`)).status, 204);
+    assert.partialDeepStrictEqual(harness.told.at(-1), {
+      kind: 'machine.removed',
+      text: `vm-01 (${MAC}) was removed by ada`,
+    });
+    const texts = items<{ text: string }>(await call('GET', 'timeline')).map(({ text }) => text);
+    assert.deepEqual(texts, [`vm-01 (${MAC}) was removed by ada`], 'on the timeline of the appliance');
+  }));
+
+test('a removal that cannot be told does not happen', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01');
+    harness.db.sql.exec(`CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT RAISE(FAIL, 'no room'); END`);
+    assert.equal((await call('DELETE', 'machines/vm-01')).status, 500);
+    assert.ok(harness.machines.byName('vm-01'));
+    assert.ok(harness.machines.hasMac(MAC));
+  }));
+
 test('a locked machine is refused by every route that would disturb it', () =>
   withApi(async ({ call, harness }) => {
     const { id } = harness.addMachine('vm-01');
