@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 import { isMachineName, type Machine, PXE_STYLES, type PxeStyle, refuseLocked } from '../model/machine.ts';
 import { checkParam, type ParamDeclarations, unknownParams } from '../model/params.ts';
 import { parseMac } from '../wire/address.ts';
-import { BmcChain, readChain } from './bmc.ts';
+import { BmcChain, readChain } from './bmc-chain.ts';
 import { PROFILE_NAME } from './dhcp-options.ts';
 import { showJob, withoutSecrets } from './jobs.ts';
 import { powerFacts, powerWord } from './power.ts';
