@@ -7,6 +7,7 @@ import { parseScanRange } from '../bmc/scan-range.ts';
 import { BOOT_DEVICES } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
 import { BmcChain, describeLink, readChain, showLink } from './bmc-chain.ts';
+import { tellFailure } from './failure.ts';
 import { powerFacts, powerWord } from './power.ts';
 import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
@@ -26,7 +27,7 @@ const LAST_ORDERS = 20;
 
 /** The chains of BMCs, their health and what they tell. */
 export function addBmcRoutes(app: Api, options: ApiOptions): void {
-  const { machines, bmcs, orders, supervisor, events } = options;
+  const { machines, bmcs, orders, supervisor, events, scan = scanBmcs } = options;
 
   app.get('/api/v1/machines/:name/bmc', { schema: { params: ByName } }, (request) => {
     const { id } = machines.named(request.params.name);
@@ -125,12 +126,12 @@ export function addBmcRoutes(app: Api, options: ApiOptions): void {
     reply.raw.on('close', () => abort.abort());
     const machineAt = new Map([...bmcs.chains()].flatMap(([id, chain]) => chain.map((link) => [link.address, id])));
     const write = (line: unknown): void => void out.write(`${JSON.stringify(line)}\n`);
-    scanBmcs(range, {
+    scan(range, {
       signal: abort.signal,
       onAnswer: (answer) => write({ answer, machine: machines.byId(machineAt.get(answer.address) ?? 0)?.name }),
     })
       .then((summary) => write({ summary }))
-      .catch((error: Error) => write({ error: error.message }))
+      .catch((error: unknown) => write(tellFailure(error, `POST /api/v1/bmc/scan of ${range}`).told))
       .finally(() => out.end());
     return reply.type('application/x-ndjson').send(out);
   });
