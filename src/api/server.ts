@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifySchema } from 'fastify';
 import type { Consoles } from '../bmc/console.ts';
 import type { scanBmcs } from '../bmc/scan.ts';
 import type { Supervisor } from '../bmc/supervisor.ts';
@@ -87,11 +87,16 @@ declare module 'fastify' {
   }
 }
 
+/** A route that an operator may call, with the schemas of what it takes. */
+export type ApiRoute = { method: string; path: string; schema: FastifySchema };
+
 /** The operator's API: parses, calls one function, answers. Every route below /api needs a token. */
 export async function createApi(options: ApiOptions): Promise<{
   listen(at: { host: string; port: number }): Promise<void>;
   close(): Promise<void>;
   inject: Api['inject'];
+  /** Every route below /api, as docs/api.md has them. */
+  routes: readonly ApiRoute[];
 }> {
   const app: Api = Fastify({
     forceCloseConnections: true,
@@ -118,6 +123,13 @@ export async function createApi(options: ApiOptions): Promise<{
     reply.code(404).send({ code: 'not-found', error: `there is no ${request.method} ${request.url}` }),
   );
 
+  const routes: ApiRoute[] = [];
+  app.addHook('onRoute', ({ method, url, schema = {} }) => {
+    // a HEAD comes by itself with each GET
+    for (const one of [method].flat())
+      if (one !== 'HEAD' && url.startsWith('/api/')) routes.push({ method: one, path: url, schema });
+  });
+
   addMachineRoutes(app, options);
   addJobRoutes(app, options);
   addPowerRoutes(app, options);
@@ -131,6 +143,7 @@ export async function createApi(options: ApiOptions): Promise<{
   await app.ready();
   return {
     inject: app.inject.bind(app) as Api['inject'],
+    routes,
     listen: async (at) => {
       try {
         await app.listen(at);
