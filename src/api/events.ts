@@ -35,8 +35,9 @@ export function addEventRoutes(app: Api, options: ApiOptions): void {
     history.readOfAppliance({ afterId: request.query.after, last: request.query.last }),
   );
 
-  // Server-sent events: first what was missed since `after` (or Last-Event-ID), then what happens.
-  app.get('/api/v1/events', { schema: { querystring: StreamQuery } }, (request, reply) => {
+  // Server-sent events: first what was missed since `after` (or Last-Event-ID), then what happens. They have no end: whoever asks for
+  // the head only would wait for it.
+  app.get('/api/v1/events', { exposeHeadRoute: false, schema: { querystring: StreamQuery } }, (request, reply) => {
     const { machine, appliance = false } = request.query;
     if (machine !== undefined && appliance)
       throw new AppError('bad-request', `events are those of machine ${machine}, or of the appliance: not of both`);

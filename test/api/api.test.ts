@@ -696,6 +696,8 @@ test('the stream tells what happens, what was missed since an id, one machine al
     );
     assert.equal((await fetch(`${url}?machine=nosuch`, { headers: auth })).status, 404);
     assert.equal((await fetch(url)).status, 401);
+    const head = await fetch(url, { method: 'HEAD', headers: auth, signal: AbortSignal.timeout(5000) });
+    assert.equal(head.status, 404, 'a head would be waited for');
   }));
 
 test('an inventory never comes to the API as anything but what the scout said', () =>
