@@ -22,6 +22,7 @@ const HEARTBEAT_MS = 15_000;
 /** A reader that is this far behind is cut off: it comes back and reads the rest from history. */
 const MAX_BUFFERED_BYTES = 4 << 20;
 
+/** What happened, to a machine or the appliance, as a list; and what happens, as a stream. */
 export function addEventRoutes(app: Api, options: ApiOptions): void {
   const { history, events, machines } = options;
 

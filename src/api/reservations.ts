@@ -109,6 +109,7 @@ export function addReservation(options: ApiOptions, operator: string, wanted: Ne
   });
 }
 
+/** Its machine is the one it names, else the one whose card it is for. */
 export function showReservation(reservation: Reservation, { network, machines }: ApiOptions): ShownReservation {
   const { subnetId, clientId, port, machineId, ...rest } = reservation;
   const machine =

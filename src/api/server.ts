@@ -37,6 +37,7 @@ import { addNetworkRoutes } from './network.ts';
 import { addPage } from './page.ts';
 import { addPowerRoutes } from './power.ts';
 
+/** What the API reads, changes and asks. */
 export type ApiOptions = {
   machines: Machines;
   bmcs: Bmcs;

@@ -18,6 +18,7 @@ export type FirmwareMode = 'bios' | 'uefi';
 export const PXE_STYLES = ['auto', 'direct', 'plain', 'header', 'binl', 'none'] as const;
 export type PxeStyle = (typeof PXE_STYLES)[number];
 
+/** One machine. What is not known of it is absent. */
 export type Machine = {
   id: number;
   name: string;

@@ -5,6 +5,7 @@ import type { Mac } from '../wire/address.ts';
 import type { Db } from './db.ts';
 import { hashToken, newToken } from './secrets.ts';
 
+/** Who speaks with a run token: the scout, an installer, or the installed system on its first boot. */
 export type RunPurpose = 'scout' | 'install' | 'first-boot';
 
 /** What a run token stands for. */
@@ -19,8 +20,10 @@ export type Run = {
   usedAt?: Instant;
 };
 
+/** What the server is to do for a job, kept before it is done. */
 export type Effect = { id: number; jobId: number; action: ActionName };
 
+/** A script that the scout runs for a job. */
 export type Task = {
   id: number;
   jobId: number;
@@ -31,6 +34,7 @@ export type Task = {
   message: string;
 };
 
+/** A job as it is asked for; `plan` are the stages of its workflow as they are now. */
 export type NewJob = {
   machineId: number;
   workflow: string;
@@ -99,6 +103,7 @@ type TaskRow = {
  */
 export type Jobs = ReturnType<typeof openJobs>;
 
+/** Reads the jobs that run into memory. */
 export function openJobs(db: Db) {
   const insertJob = db.sql.prepare(`
     INSERT INTO job (machine_id, workflow, bootenv, params, plan, state, stage, stage_started_at, machine_was, created_by, idempotency_key, created_at)
