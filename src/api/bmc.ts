@@ -1,38 +1,17 @@
 import { PassThrough } from 'node:stream';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { judgeBootOrder } from '../bmc/boot-order.ts';
-import { checkConsoleSetting } from '../bmc/console-plan.ts';
-import { type BmcDriver, BmcError, type BmcTarget } from '../bmc/driver.ts';
+import { type BmcDriver, BmcError } from '../bmc/driver.ts';
 import { scanBmcs } from '../bmc/scan.ts';
 import { parseScanRange } from '../bmc/scan-range.ts';
-import { BOOT_DEVICES, DRIVER_NAMES, DRIVER_PORTS, type DriverName } from '../model/bmc.ts';
+import { BOOT_DEVICES } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
-import type { Machine } from '../model/machine.ts';
-import type { KeptLink, NewLink } from '../store/bmcs.ts';
+import { BmcChain, describeLink, readChain, showLink } from './bmc-chain.ts';
+import { tellFailure } from './failure.ts';
 import { powerFacts, powerWord } from './power.ts';
+import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
-const strict = { additionalProperties: false };
-const ByName = Type.Object({ name: Type.String() });
-const Link = Type.Object(
-  {
-    driver: Type.Optional(Type.Union(DRIVER_NAMES.map((name) => Type.Literal(name)))),
-    address: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })),
-    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535 })),
-    /** The name of a credential, instead of a user and password. */
-    credential: Type.Optional(Type.String()),
-    user: Type.Optional(Type.String({ maxLength: 64 })),
-    password: Type.Optional(Type.String({ maxLength: 256 })),
-    /** The driver's own; see docs/operating.md. */
-    settings: Type.Optional(Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 4096 }))),
-  },
-  strict,
-);
-/** One way to the BMC, or the whole chain, tried in its order. */
-export const BmcChain = Type.Union([
-  Link,
-  Type.Object({ chain: Type.Array(Link, { minItems: 1, maxItems: 8 }) }, strict),
-]);
 const Find = Type.Object(
   {
     address: Type.String({ minLength: 1, maxLength: 253 }),
@@ -44,16 +23,14 @@ const Find = Type.Object(
 );
 const Device = Type.Union(BOOT_DEVICES.map((device) => Type.Literal(device)));
 const Scan = Type.Object({ range: Type.String({ maxLength: 64 }) }, strict);
-/** Drivers that log in nowhere. */
-const WITHOUT_ADDRESS: readonly DriverName[] = ['webhook', 'exec', 'manual', 'wol'];
 const LAST_ORDERS = 20;
 
 /** The chains of BMCs, their health and what they tell. */
-export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, events }: ApiOptions): void {
-  const named = (name: string): Machine => machines.named(name);
+export function addBmcRoutes(app: Api, options: ApiOptions): void {
+  const { machines, bmcs, orders, supervisor, events, scan = scanBmcs } = options;
 
   app.get('/api/v1/machines/:name/bmc', { schema: { params: ByName } }, (request) => {
-    const { id } = named(request.params.name);
+    const { id } = machines.named(request.params.name);
     return {
       chain: bmcs.chain(id).map(showLink),
       power: powerWord(supervisor, id),
@@ -65,8 +42,8 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   });
 
   app.put('/api/v1/machines/:name/bmc', { schema: { params: ByName, body: BmcChain } }, async (request) => {
-    const machine = named(request.params.name);
-    const chain = await readChain(request.body, supervisor.check);
+    const machine = machines.named(request.params.name);
+    const chain = await readChain(request.body, supervisor.check, bmcs.chain(machine.id));
     events.settle(() => {
       bmcs.put(machine.id, chain);
       events.emit({
@@ -79,7 +56,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   });
 
   app.delete('/api/v1/machines/:name/bmc', { schema: { params: ByName } }, (request, reply) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     events.settle(() => {
       bmcs.put(machine.id, []);
       events.emit({ kind: 'bmc.changed', text: `BMC removed by ${request.operator}`, machineId: machine.id });
@@ -96,7 +73,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
       },
     },
     (request) => {
-      const machine = named(request.params.name);
+      const machine = machines.named(request.params.name);
       const isNew = request.body.newCertificate === true;
       events.settle(() => {
         if (isNew) bmcs.forgetCertificates(machine.id);
@@ -112,7 +89,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   );
 
   app.post('/api/v1/machines/:name/bmc/find', { schema: { params: ByName, body: Find } }, async (request) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     const { address, credential, user, password } = request.body;
     const shared = bmcs.openCredentials();
     const logins =
@@ -149,12 +126,12 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
     reply.raw.on('close', () => abort.abort());
     const machineAt = new Map([...bmcs.chains()].flatMap(([id, chain]) => chain.map((link) => [link.address, id])));
     const write = (line: unknown): void => void out.write(`${JSON.stringify(line)}\n`);
-    scanBmcs(range, {
+    scan(range, {
       signal: abort.signal,
       onAnswer: (answer) => write({ answer, machine: machines.byId(machineAt.get(answer.address) ?? 0)?.name }),
     })
       .then((summary) => write({ summary }))
-      .catch((error: Error) => write({ error: error.message }))
+      .catch((error: unknown) => write(tellFailure(error, `POST /api/v1/bmc/scan of ${range}`).told))
       .finally(() => out.end());
     return reply.type('application/x-ndjson').send(out);
   });
@@ -162,7 +139,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   /** What a BMC tells when it is asked. */
   function addAnswer<T>(path: string, what: string, work: (driver: BmcDriver) => Promise<T> | undefined): void {
     app.get(`/api/v1/machines/:name/bmc/${path}`, { schema: { params: ByName } }, async (request) => {
-      const answer = await supervisor.ask(named(request.params.name).id, what, work).catch(bmcFailure);
+      const answer = await supervisor.ask(machines.named(request.params.name).id, what, work).catch(bmcFailure);
       return { driver: answer.link.driver, [path]: answer.value };
     });
   }
@@ -178,7 +155,7 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
     '/api/v1/machines/:name/bmc/boot-order',
     { schema: { params: ByName, querystring: Type.Object({ device: Type.Optional(Device) }, strict) } },
     async (request) => {
-      const machine = named(request.params.name);
+      const machine = machines.named(request.params.name);
       const { value, link } = await supervisor
         .ask(machine.id, 'boot order', (driver) => driver.bootOrder?.())
         .catch(bmcFailure);
@@ -189,57 +166,11 @@ export function addBmcRoutes(app: Api, { machines, bmcs, orders, supervisor, eve
   );
 
   app.delete('/api/v1/machines/:name/bmc/log', { schema: { params: ByName } }, async (request, reply) => {
-    const machine = named(request.params.name);
+    const machine = machines.named(request.params.name);
     await supervisor.ask(machine.id, 'event log', (driver) => driver.clearLog?.()).catch(bmcFailure);
     events.emit({ kind: 'bmc.changed', text: `event log cleared by ${request.operator}`, machineId: machine.id });
     return reply.code(204).send();
   });
-}
-
-/** Links as they are kept. Throws `bad-request` for settings that their driver does not understand. */
-export async function readChain(
-  body: Static<typeof BmcChain>,
-  check: (target: BmcTarget) => Promise<void>,
-): Promise<NewLink[]> {
-  const links = 'chain' in body ? body.chain : [body];
-  const chain: NewLink[] = [];
-  for (const link of links) {
-    const driver = link.driver ?? 'ipmi';
-    if (link.address === undefined && !WITHOUT_ADDRESS.includes(driver))
-      throw new AppError('bad-request', `the driver ${driver} needs an address`);
-    if (link.credential !== undefined && (link.user !== undefined || link.password !== undefined))
-      throw new AppError('bad-request', `give the credential ${link.credential}, or a user and password, not both`);
-    const { credential, user, password } = link;
-    const read: NewLink = {
-      driver,
-      address: link.address ?? '',
-      port: link.port ?? DRIVER_PORTS[driver],
-      settings: link.settings ?? {},
-      ...(credential !== undefined ? { credential } : {}),
-      ...(user !== undefined ? { user } : {}),
-      ...(password !== undefined ? { password } : {}),
-    };
-    try {
-      await check({ ...read, user: user ?? '', password: password ?? '' });
-    } catch (error) {
-      if (!(error instanceof BmcError)) throw error;
-      throw new AppError('bad-request', error.text);
-    }
-    const problem = checkConsoleSetting(read.settings);
-    if (problem) throw new AppError('bad-request', problem);
-    chain.push(read);
-  }
-  return chain;
-}
-
-/** A link as it is shown: without its password, and without what may be one. */
-function showLink({ machineId: _ours, settings, learned, ...link }: KeptLink) {
-  return { ...link, settings, learned };
-}
-
-function describeLink({ driver, address, port, credential }: NewLink): string {
-  const at = address === '' ? '' : ` ${address}${port === DRIVER_PORTS[driver] ? '' : `:${port}`}`;
-  return `${driver}${at}${credential !== undefined ? ` (credential ${credential})` : ''}`;
 }
 
 /** A BMC's failure as the caller's answer. */

@@ -29,11 +29,13 @@ export function readClientId(text: string): Buffer {
   return bytes;
 }
 
+/** In lower case. Throws `bad-request` for one that does not tell machines apart, as all zeros. */
 export function readUuid(text: string): string {
   if (!isTellingUuid(text)) throw notA('uuid', text, 'a UUID that tells machines apart');
   return text.toLowerCase();
 }
 
+/** Letters, digits, hyphens and dots; '' is none. Throws `bad-request`. */
 export function readHostname(text: string): string {
   if (text !== '' && !isHostname(text)) throw notA('hostname', text, 'a host name (letters, digits, hyphens, dots)');
   return text;

@@ -3,12 +3,10 @@ import { type Static, Type } from 'typebox';
 import type { Consoles } from '../bmc/console.ts';
 import type { Viewer } from '../bmc/console-line.ts';
 import { AppError } from '../model/errors.ts';
-import type { Machine } from '../model/machine.ts';
 import { bmcFailure } from './bmc.ts';
+import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
-const strict = { additionalProperties: false };
-const ByName = Type.Object({ name: Type.String() });
 const ByBoot = Type.Object({ name: Type.String(), boot: Type.Integer({ minimum: 0 }) });
 const Input = Type.Object(
   {
@@ -40,8 +38,6 @@ export function addConsoleRoutes(
   app: Api,
   { machines, consoles }: Pick<ApiOptions, 'machines'> & { consoles: Consoles },
 ): void {
-  const named = (name: string): Machine => machines.named(name);
-
   // a stream without an end: whoever asks for its head only would wait for it
   app.get(
     '/api/v1/machines/:name/console',
@@ -50,7 +46,7 @@ export function addConsoleRoutes(
       schema: { params: ByName, querystring: Type.Object({ history: Type.Optional(Type.Boolean()) }, strict) },
     },
     async (request, reply) => {
-      const watch = consoles.watch(named(request.params.name), request.operator);
+      const watch = consoles.watch(machines.named(request.params.name), request.operator);
       const { raw } = reply;
       raw.once('close', watch.leave);
       await watch.ready.catch((error: unknown) => {
@@ -74,7 +70,7 @@ export function addConsoleRoutes(
     '/api/v1/machines/:name/console/input',
     { schema: { params: ByName, body: Input } },
     async (request, reply) => {
-      const machine = named(request.params.name);
+      const machine = machines.named(request.params.name);
       const input = readInput(request.body);
       if (input === 'break') await consoles.sendBreak(machine, request.operator);
       else await consoles.type(machine, request.operator, input);
@@ -83,11 +79,11 @@ export function addConsoleRoutes(
   );
 
   app.get('/api/v1/machines/:name/console/logs', { schema: { params: ByName } }, (request) =>
-    consoles.logs(named(request.params.name).id),
+    consoles.logs(machines.named(request.params.name).id),
   );
 
   app.get('/api/v1/machines/:name/console/logs/:boot', { schema: { params: ByBoot } }, async (request, reply) => {
-    const { id } = named(request.params.name);
+    const { id } = machines.named(request.params.name);
     const log = await consoles.log(id, request.params.boot);
     return reply.type('text/plain; charset=utf-8').header('X-Content-Type-Options', 'nosniff').send(log);
   });

@@ -6,6 +6,7 @@ import type { Api, ApiOptions } from './server.ts';
 
 const Kind = Type.Union((Object.keys(FIRMWARE_KINDS) as FirmwareKind[]).map((kind) => Type.Literal(kind)));
 
+/** What the appliance is and has to boot from: status, bootenvs, params; and how a machine would boot. */
 export function addContentRoutes(app: Api, options: ApiOptions): void {
   const { library, machines, explain } = options;
 

@@ -1,12 +1,12 @@
 import { Type } from 'typebox';
+import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
-const ByName = Type.Object({ name: Type.String() });
 const ByNewName = Type.Object({ name: Type.String({ pattern: NAME }) });
 const Credential = Type.Object(
   { user: Type.String({ maxLength: 64 }), password: Type.String({ maxLength: 256 }) },
-  { additionalProperties: false },
+  strict,
 );
 
 /** Users and passwords that many BMCs share, and the key that all passwords are sealed with. No password is ever answered. */

@@ -12,9 +12,9 @@ import {
   OptionTextError,
   parseOption,
 } from '../wire/dhcp-option-text.ts';
+import { strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
-const strict = { additionalProperties: false };
 const OF = ['subnet', 'profile', 'reservation', 'machine'] as const;
 const Of = { scope: Type.Union(OF.map((scope) => Type.Literal(scope))), of: Type.String() };
 const Named = { option: Type.String() };

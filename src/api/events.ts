@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Type } from 'typebox';
 import { AppError } from '../model/errors.ts';
 import { type Event, isOfAppliance } from '../model/event.ts';
+import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 const Query = Type.Object({
@@ -10,7 +11,7 @@ const Query = Type.Object({
   boot: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 /** The appliance has no boots. */
-const ApplianceQuery = Type.Omit(Query, ['boot'], { additionalProperties: false });
+const ApplianceQuery = Type.Omit(Query, ['boot'], strict);
 const StreamQuery = Type.Object({
   machine: Type.Optional(Type.String()),
   /** Only what is no machine's: the appliance itself, and its network. */
@@ -21,25 +22,23 @@ const HEARTBEAT_MS = 15_000;
 /** A reader that is this far behind is cut off: it comes back and reads the rest from history. */
 const MAX_BUFFERED_BYTES = 4 << 20;
 
+/** What happened, to a machine or the appliance, as a list; and what happens, as a stream. */
 export function addEventRoutes(app: Api, options: ApiOptions): void {
   const { history, events, machines } = options;
 
-  app.get(
-    '/api/v1/machines/:name/timeline',
-    { schema: { params: Type.Object({ name: Type.String() }), querystring: Query } },
-    (request) => {
-      const machine = machines.named(request.params.name);
-      const { after, last, boot } = request.query;
-      return history.read({ machineId: machine.id, afterId: after, last, boot });
-    },
-  );
+  app.get('/api/v1/machines/:name/timeline', { schema: { params: ByName, querystring: Query } }, (request) => {
+    const machine = machines.named(request.params.name);
+    const { after, last, boot } = request.query;
+    return history.read({ machineId: machine.id, afterId: after, last, boot });
+  });
 
   app.get('/api/v1/timeline', { schema: { querystring: ApplianceQuery } }, (request) =>
     history.readOfAppliance({ afterId: request.query.after, last: request.query.last }),
   );
 
-  // Server-sent events: first what was missed since `after` (or Last-Event-ID), then what happens.
-  app.get('/api/v1/events', { schema: { querystring: StreamQuery } }, (request, reply) => {
+  // Server-sent events: first what was missed since `after` (or Last-Event-ID), then what happens. They have no end: whoever asks for
+  // the head only would wait for it.
+  app.get('/api/v1/events', { exposeHeadRoute: false, schema: { querystring: StreamQuery } }, (request, reply) => {
     const { machine, appliance = false } = request.query;
     if (machine !== undefined && appliance)
       throw new AppError('bad-request', `events are those of machine ${machine}, or of the appliance: not of both`);

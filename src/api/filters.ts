@@ -6,6 +6,7 @@ import type { ApiOptions } from './server.ts';
 const Text = Type.Optional(Type.String());
 /** By whom, and where, an address is had: what leases and reservations are filtered by. */
 export const WHO = { subnet: Text, mac: Text, machine: Text, text: Text };
+/** Those filters as they are asked for. */
 export type Who = { [filter in keyof typeof WHO]?: string | undefined };
 
 /** The filters with what they name found. `named`: cards of machines whose name has the text in it. */

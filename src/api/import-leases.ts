@@ -89,6 +89,7 @@ export function isOutdated(
   );
 }
 
+/** What is told of a lease of the file that `isOutdated`. */
 export function noteOnOutdated({ line, address }: Pick<ImportedLease, 'line' | 'address'>): ImportProblem {
   return noteAt(line, `the lease of ${address} is not taken: this server has given a newer one`);
 }

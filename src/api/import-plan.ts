@@ -21,6 +21,7 @@ import { planSubnets } from './import-subnets.ts';
 import type { ApiOptions } from './server.ts';
 import { forEachInTurns } from './turns.ts';
 
+/** What is taken of a file beside its reservations: see the body of the route in import.ts. */
 export type Wishes = { leases?: boolean; subnets?: boolean };
 
 /** What an import writes when it is carried out, in this order. */

@@ -4,6 +4,7 @@ import type { Imported, ImportFormat } from '../dhcp/import/index.ts';
 import type { Instant } from '../model/time.ts';
 import { forEachInTurns } from './turns.ts';
 
+/** What the thread is given; for `now` see importDhcp. */
 export type Task = { format: ImportFormat; text: string; now: Instant };
 
 /** The lists of an import, each in pieces that `serialize` made. */

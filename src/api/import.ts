@@ -14,6 +14,7 @@ import { commitImport } from './import-commit.ts';
 import { planImport } from './import-plan.ts';
 import { inOrder, type Told } from './import-problems.ts';
 import { readImport } from './import-reader.ts';
+import { strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
 /** A lease file of 100,000 clients has about so many bytes. */
@@ -33,7 +34,7 @@ const Import = Type.Object(
     /** The subnets of the file are made too. */
     subnets: flag,
   },
-  { additionalProperties: false },
+  strict,
 );
 type Wanted = Static<typeof Import>;
 

@@ -8,9 +8,9 @@ import { isHostname, portIdText, readAddress, readHostname } from './client-text
 import { type FoundWho, findWho, WHO } from './filters.ts';
 import { Limit, pageOf } from './paging.ts';
 import { addReservation, refuseCardOfAnother, showReservation } from './reservations.ts';
+import { strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
-const strict = { additionalProperties: false };
 const STATES = ['bound', 'expired', 'released', 'declined'] as const;
 type State = (typeof STATES)[number];
 const Filters = Type.Object(

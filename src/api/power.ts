@@ -2,12 +2,11 @@ import { type Static, Type } from 'typebox';
 import type { Supervisor } from '../bmc/supervisor.ts';
 import { BOOT_DEVICES, type KeptOrder, type Order, POWER_ACTIONS } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
-import type { Machine } from '../model/machine.ts';
+import { firmwareModeOf, type Machine } from '../model/machine.ts';
 import { bmcFailure } from './bmc.ts';
+import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 
-const strict = { additionalProperties: false };
-const ByName = Type.Object({ name: Type.String() });
 const ById = Type.Object({ id: Type.Integer({ minimum: 1 }) });
 const Device = Type.Union(BOOT_DEVICES.map((device) => Type.Literal(device)));
 /** Answer once it has ended, and with an error when it failed, but within a minute: what takes longer is asked after again. Else at once. */
@@ -50,7 +49,6 @@ const WAIT_MS = 60_000;
 
 /** Power, boot device, lamp and virtual drive: each is an order, which is kept, carried out in its turn, and verified. */
 export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOptions): void {
-  const named = (name: string): Machine => machines.named(name);
   const show = (order: KeptOrder) => ({ ...order, machine: machines.byId(order.machineId)?.name });
 
   function placePower(machine: Machine, body: PowerBody, operator: string): KeptOrder {
@@ -63,7 +61,7 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
     if (boot === undefined) return place({ kind: 'power', action, ...more });
     // some BMCs forget the boot device a minute after it was set, or when the power goes off (B1, B2): it is set between off and on
     const off = action === 'cycle' ? place({ kind: 'power', action: 'off' }) : undefined;
-    const wish = { device: boot, firmware: machine.firmware ?? 'uefi', isPersistent: false };
+    const wish = { device: boot, firmware: firmwareModeOf(machine), isPersistent: false };
     const { id } = place({ kind: 'boot', wish, ...(off ? { needs: off.id } : {}) });
     return place({ kind: 'power', action: off ? 'on' : action, ...more, needs: id });
   }
@@ -81,7 +79,7 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
     '/api/v1/machines/:name/power',
     { schema: { params: ByName, querystring: Type.Object({ fresh: Type.Optional(Type.Boolean()) }, strict) } },
     async (request) => {
-      const { id } = named(request.params.name);
+      const { id } = machines.named(request.params.name);
       if (request.query.fresh) await supervisor.readPower(id).catch(bmcFailure);
       return { power: powerWord(supervisor, id), ...powerFacts(supervisor, id), orders: orders.openOf(id).map(show) };
     },
@@ -97,7 +95,7 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
   app.post('/api/v1/power', { schema: { body: PowerOfMany } }, (request, reply) => {
     const results = request.body.machines.map((name) => {
       try {
-        return { machine: name, order: show(placePower(named(name), request.body, request.operator)) };
+        return { machine: name, order: show(placePower(machines.named(name), request.body, request.operator)) };
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         return { machine: name, code: error.code, error: error.message, ...(error.next ? { next: error.next } : {}) };
@@ -107,14 +105,14 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
   });
 
   app.post('/api/v1/machines/:name/power/confirm', { schema: { params: ByName } }, (request) => {
-    const { id } = named(request.params.name);
+    const { id } = machines.named(request.params.name);
     supervisor.confirm(id, request.operator);
     return { power: powerWord(supervisor, id) };
   });
 
   app.post('/api/v1/machines/:name/boot-device', { schema: { params: ByName, body: BootDevice } }, async (request) => {
-    const machine = named(request.params.name);
-    const { device, persistent = false, firmware = machine.firmware ?? 'uefi', uri, wait } = request.body;
+    const machine = machines.named(request.params.name);
+    const { device, persistent = false, firmware = firmwareModeOf(machine), uri, wait } = request.body;
     if (uri !== undefined) refuseLogin('uri', uri);
     if (uri !== undefined && device !== 'http')
       throw new AppError('bad-request', `uri is for the device http, not for ${device}`);
@@ -129,7 +127,7 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
 
   app.post('/api/v1/machines/:name/identify', { schema: { params: ByName, body: Identify } }, (request) => {
     const order: Order = { kind: 'identify', seconds: request.body.seconds };
-    const { id } = named(request.params.name);
+    const { id } = machines.named(request.params.name);
     return answer(supervisor.place({ machineId: id, order, askedBy: request.operator }), request.body.wait);
   });
 
@@ -137,12 +135,12 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
     const { url, wait } = request.body;
     if (url !== undefined) refuseLogin('url', url);
     const order: Order = { kind: 'media', ...(url !== undefined ? { url } : {}) };
-    const { id } = named(request.params.name);
+    const { id } = machines.named(request.params.name);
     return answer(supervisor.place({ machineId: id, order, askedBy: request.operator }), wait);
   });
 
   app.get('/api/v1/machines/:name/orders', { schema: { params: ByName } }, (request) =>
-    orders.lastOf(named(request.params.name).id, 50).map(show),
+    orders.lastOf(machines.named(request.params.name).id, 50).map(show),
   );
   app.get(
     '/api/v1/orders/:id',

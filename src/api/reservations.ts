@@ -9,10 +9,10 @@ import { cidrContains, cidrToText, type Ipv4, isIpv4, type Mac, parseMac } from 
 import { portIdText, readAddress, readClientId, readHostname, readPortId, readUuid } from './client-text.ts';
 import { type FoundWho, findWho, WHO, type Who } from './filters.ts';
 import { Limit, pageOf } from './paging.ts';
+import { strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 import { isHostOf } from './subnet-rules.ts';
 
-const strict = { additionalProperties: false };
 const Text = Type.Optional(Type.String());
 const Wanted = Type.Object(
   {
@@ -109,6 +109,7 @@ export function addReservation(options: ApiOptions, operator: string, wanted: Ne
   });
 }
 
+/** Its machine is the one it names, else the one whose card it is for. */
 export function showReservation(reservation: Reservation, { network, machines }: ApiOptions): ShownReservation {
   const { subnetId, clientId, port, machineId, ...rest } = reservation;
   const machine =

@@ -1,6 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifySchema } from 'fastify';
 import type { Consoles } from '../bmc/console.ts';
+import type { scanBmcs } from '../bmc/scan.ts';
 import type { Supervisor } from '../bmc/supervisor.ts';
 import type { Library } from '../boot/library.ts';
 import type { OptionLevels } from '../dhcp/options.ts';
@@ -22,7 +23,6 @@ import type { Orders } from '../store/orders.ts';
 import type { Secrets } from '../store/secrets.ts';
 import type { Tokens } from '../store/tokens.ts';
 import type { Cidr } from '../wire/address.ts';
-import { WireError } from '../wire/bytes.ts';
 import type { Discovery } from '../workflow/discovery.ts';
 import type { Runner } from '../workflow/runner.ts';
 import { addBmcRoutes } from './bmc.ts';
@@ -30,17 +30,22 @@ import { addConsoleRoutes } from './console.ts';
 import { addContentRoutes } from './content.ts';
 import { addCredentialRoutes } from './credentials.ts';
 import { addEventRoutes } from './events.ts';
+import { tellFailure } from './failure.ts';
+import { addJobRoutes } from './jobs.ts';
 import { addMachineRoutes } from './machines.ts';
 import { addNetworkRoutes } from './network.ts';
 import { addPage } from './page.ts';
 import { addPowerRoutes } from './power.ts';
 
+/** What the API reads, changes and asks. */
 export type ApiOptions = {
   machines: Machines;
   bmcs: Bmcs;
   orders: Orders;
   supervisor: Supervisor;
   consoles: Consoles;
+  /** How BMCs are looked for in a range; without it, from this host. */
+  scan?: typeof scanBmcs;
   secrets: Secrets;
   network: Network;
   leases: Leases;
@@ -83,11 +88,16 @@ declare module 'fastify' {
   }
 }
 
+/** A route that an operator may call, with the schemas of what it takes. */
+export type ApiRoute = { method: string; path: string; schema: FastifySchema };
+
 /** The operator's API: parses, calls one function, answers. Every route below /api needs a token. */
 export async function createApi(options: ApiOptions): Promise<{
   listen(at: { host: string; port: number }): Promise<void>;
   close(): Promise<void>;
   inject: Api['inject'];
+  /** Every route below /api, as docs/api.md has them. */
+  routes: readonly ApiRoute[];
 }> {
   const app: Api = Fastify({
     forceCloseConnections: true,
@@ -107,22 +117,22 @@ export async function createApi(options: ApiOptions): Promise<{
     request.operator = operator;
   });
   app.setErrorHandler((error, request, reply) => {
-    if (error instanceof AppError)
-      return reply
-        .code(error.status)
-        .send({ code: error.code, error: error.message, ...(error.next ? { next: error.next } : {}) });
-    if (error instanceof WireError) return reply.code(400).send({ code: 'bad-request', error: error.message });
-    const { validation, statusCode, message } = error as { validation?: unknown; statusCode?: number; message: string };
-    if (validation || (statusCode !== undefined && statusCode < 500))
-      return reply.code(statusCode ?? 400).send({ code: 'bad-request', error: message });
-    console.error(`API ${request.method} ${request.url}: ${(error as Error).stack ?? message}`);
-    return reply.code(500).send({ code: 'internal', error: 'internal error, see the log of the appliance' });
+    const { status, told } = tellFailure(error, `${request.method} ${request.url}`);
+    return reply.code(status).send(told);
   });
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ code: 'not-found', error: `there is no ${request.method} ${request.url}` }),
   );
 
+  const routes: ApiRoute[] = [];
+  app.addHook('onRoute', ({ method, url, schema = {} }) => {
+    // a HEAD comes by itself with each GET
+    for (const one of [method].flat())
+      if (one !== 'HEAD' && url.startsWith('/api/')) routes.push({ method: one, path: url, schema });
+  });
+
   addMachineRoutes(app, options);
+  addJobRoutes(app, options);
   addPowerRoutes(app, options);
   addBmcRoutes(app, options);
   addCredentialRoutes(app, options);
@@ -134,6 +144,7 @@ export async function createApi(options: ApiOptions): Promise<{
   await app.ready();
   return {
     inject: app.inject.bind(app) as Api['inject'],
+    routes,
     listen: async (at) => {
       try {
         await app.listen(at);

@@ -6,10 +6,10 @@ import { networkChanged, type ShownFields } from '../model/network-change.ts';
 import type { Arrival } from '../model/view.ts';
 import { type Cidr, cidrContains, cidrToText, type Ipv4, parseCidr } from '../wire/address.ts';
 import { counted, readAddress } from './client-text.ts';
+import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 import { checkSubnet, notesOn } from './subnet-rules.ts';
 
-const strict = { additionalProperties: false };
 const Pool = Type.Object({ first: Type.String(), last: Type.String() }, strict);
 /** null takes the value away. A union would not do: it coerces null to '' and 0 before it is asked what null means. */
 const Gateway = Type.Unsafe<string | null>({ type: ['string', 'null'] });
@@ -37,7 +37,6 @@ const Wanted = Type.Object(
   strict,
 );
 type Wanted = Static<typeof Wanted>;
-const ByName = Type.Object({ name: Type.String() });
 const Removal = Type.Object({ force: Type.Optional(Type.Boolean()) }, strict);
 
 /** Subnets by name or CIDR: list, make, change, take away. */

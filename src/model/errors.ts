@@ -19,7 +19,6 @@ export const ERRORS = {
   'bootenv-unavailable': 409,
   'bad-param': 422,
   'bad-content': 422,
-  'template-failed': 422,
   'bmc-failed': 502,
 } as const;
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,6 +1,8 @@
 import type { Ipv4, Mac } from '../wire/address.ts';
+import { AppError } from './errors.ts';
 import type { Inventory } from './inventory.ts';
 import type { Instant } from './time.ts';
+import type { Job } from './workflow.ts';
 
 /** The states of a machine that a technician says aloud. Power, lock and health are axes of their own. */
 export const MACHINE_STATES = ['new', 'ready', 'installing', 'installed', 'failed', 'ignored'] as const;
@@ -16,6 +18,7 @@ export type FirmwareMode = 'bios' | 'uefi';
 export const PXE_STYLES = ['auto', 'direct', 'plain', 'header', 'binl', 'none'] as const;
 export type PxeStyle = (typeof PXE_STYLES)[number];
 
+/** One machine. What is not known of it is absent. */
 export type Machine = {
   id: number;
   name: string;
@@ -65,4 +68,32 @@ export function proposeName(mac: Mac, serial?: string): string {
 /** Whether a SMBIOS UUID tells machines apart: all-zero and all-one ones do not (OVMF without -uuid sends zeros). */
 export function isTellingUuid(uuid: string | undefined): uuid is string {
   return uuid !== undefined && /^[0-9a-f-]{36}$/i.test(uuid) && !/^[0-]+$/.test(uuid) && !/^[f-]+$/i.test(uuid);
+}
+
+/** The mode its firmware was last seen in; `uefi` where nobody has seen it, because modern servers come set so. */
+export function firmwareModeOf(machine: Pick<Machine, 'firmware'>): FirmwareMode {
+  return machine.firmware ?? 'uefi';
+}
+
+/** Throws `machine-locked` for a locked machine: it refuses whatever would disturb it. `unless` says what may still be done. */
+export function refuseLocked({ name, locked }: Pick<Machine, 'name' | 'locked'>, unless = ''): void {
+  if (locked)
+    throw new AppError(
+      'machine-locked',
+      `${name} is locked${unless && `: ${unless}`}`,
+      `unlock it with: firstlight unlock ${name}`,
+    );
+}
+
+/** Throws `job-running` when the machine has a job: one runs at a time. */
+export function refuseBusy(
+  { name }: Pick<Machine, 'name'>,
+  running: Pick<Job, 'id' | 'workflow' | 'bootenv'> | undefined,
+): void {
+  if (running)
+    throw new AppError(
+      'job-running',
+      `job ${running.id} (${[running.workflow, running.bootenv].filter(Boolean).join(' ')}) is running on ${name}`,
+      `wait for it, or end it with: firstlight cancel ${name}`,
+    );
 }

@@ -1,11 +1,11 @@
-import { AppError } from '../model/errors.ts';
-import type { MachineState } from '../model/machine.ts';
+import { type MachineState, refuseBusy } from '../model/machine.ts';
 import type { Instant } from '../model/time.ts';
 import type { ActionName, Job, JobState, Stage, Ticket } from '../model/workflow.ts';
 import type { Mac } from '../wire/address.ts';
 import type { Db } from './db.ts';
 import { hashToken, newToken } from './secrets.ts';
 
+/** Who speaks with a run token: the scout, an installer, or the installed system on its first boot. */
 export type RunPurpose = 'scout' | 'install' | 'first-boot';
 
 /** What a run token stands for. */
@@ -20,8 +20,10 @@ export type Run = {
   usedAt?: Instant;
 };
 
+/** What the server is to do for a job, kept before it is done. */
 export type Effect = { id: number; jobId: number; action: ActionName };
 
+/** A script that the scout runs for a job. */
 export type Task = {
   id: number;
   jobId: number;
@@ -32,6 +34,7 @@ export type Task = {
   message: string;
 };
 
+/** A job as it is asked for; `plan` are the stages of its workflow as they are now. */
 export type NewJob = {
   machineId: number;
   workflow: string;
@@ -100,16 +103,17 @@ type TaskRow = {
  */
 export type Jobs = ReturnType<typeof openJobs>;
 
+/** Reads the jobs that run into memory. */
 export function openJobs(db: Db) {
   const insertJob = db.sql.prepare(`
     INSERT INTO job (machine_id, workflow, bootenv, params, plan, state, stage, stage_started_at, machine_was, created_by, idempotency_key, created_at)
     SELECT :machineId, :workflow, :bootenv, :params, :plan, 'running', 0, :now, state, :createdBy, :idempotencyKey, :now
       FROM machine WHERE id = :machineId`);
+  const nameOf = db.sql.prepare<[number], { name: string }>('SELECT name FROM machine WHERE id = ?');
   const jobById = db.sql.prepare<[number], JobRow>('SELECT * FROM job WHERE id = ?');
   const jobByKey = db.sql.prepare<[string], JobRow>('SELECT * FROM job WHERE idempotency_key = ?');
   const running = db.sql.prepare<[], JobRow>(`SELECT * FROM job WHERE state = 'running' ORDER BY id`);
   const recent = db.sql.prepare<[number], JobRow>('SELECT * FROM job ORDER BY id DESC LIMIT ?');
-  const lastOf = db.sql.prepare<[number], JobRow>('SELECT * FROM job WHERE machine_id = ? ORDER BY id DESC LIMIT 1');
   const saveJob = db.sql.prepare(
     'UPDATE job SET state = ?, stage = ?, stage_started_at = ?, why = ?, ended_at = ? WHERE id = ?',
   );
@@ -178,19 +182,12 @@ export function openJobs(db: Db) {
   }
 
   return {
-    reload,
     /** A machine was removed, and with it its jobs. */
     forgetMachine: (machineId: number): void => void runningJobs.delete(machineId),
 
     /** Make a job. Throws `job-running` when the machine has one. */
     create(wanted: NewJob, now: Instant): Job {
-      const present = runningJobs.get(wanted.machineId);
-      if (present)
-        throw new AppError(
-          'job-running',
-          `job ${present.id} (${present.workflow}${present.bootenv ? ` ${present.bootenv}` : ''}) is running on this machine`,
-          'wait for it, or end it with: firstlight cancel MACHINE',
-        );
+      refuseBusy({ name: nameOf.get(wanted.machineId)?.name ?? '' }, runningJobs.get(wanted.machineId));
       const id = Number(
         insertJob.run({
           machineId: wanted.machineId,
@@ -208,7 +205,6 @@ export function openJobs(db: Db) {
     byId: (id: number): Job | undefined => maybe(jobById.get(id), toJob),
     byKey: (key: string): Job | undefined => maybe(jobByKey.get(key), toJob),
     runningOf: (machineId: number): Job | undefined => runningJobs.get(machineId),
-    lastOf: (machineId: number): Job | undefined => maybe(lastOf.get(machineId), toJob),
     running: (): Job[] => [...runningJobs.values()],
     recent: (last: number): Job[] => recent.all(last).map(toJob),
     save(job: Job): void {

@@ -15,6 +15,7 @@ import type { Db } from './db.ts';
 /** How far the machine's present boot has come; tells a new boot from the next stage of the same one. */
 export type BootStage = 'none' | 'firmware' | 'ipxe' | 'script' | 'os' | 'local';
 
+/** A machine that nobody has seen; without a name it is given one. */
 export type NewMachine = { macs: Mac[]; name?: string | undefined; state: MachineState; serial?: string | undefined };
 
 type MachineRow = {
@@ -55,6 +56,7 @@ export type Machines = ReturnType<typeof openMachines>;
 
 type Kept = { machine: Machine; stage: BootStage };
 
+/** Reads the MACs into memory. */
 export function openMachines(db: Db, addressOf: (macs: readonly Mac[]) => Ipv4 | undefined) {
   const byId = db.sql.prepare<[number], MachineRow>(`${SELECT} WHERE machine.id = ?`);
   const byName = db.sql.prepare<[string], MachineRow>(`${SELECT} WHERE machine.name = ?`);

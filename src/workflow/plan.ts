@@ -1,6 +1,7 @@
-import { type Bootenv, writesDisk } from '../model/bootenv.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { writesDisk } from '../model/bootenv.ts';
 import { AppError } from '../model/errors.ts';
-import type { Machine } from '../model/machine.ts';
+import { type Machine, refuseBusy, refuseLocked } from '../model/machine.ts';
 import { type ParamDeclarations, resolveParams, unknownParams } from '../model/params.ts';
 import type { Reason } from '../model/reason.ts';
 import type { Instant } from '../model/time.ts';
@@ -19,9 +20,25 @@ export type Expectation = {
 export type JobRequest = {
   workflow: Workflow;
   bootenv?: OfferedBootenv | undefined;
+  /** What the tasks of the workflow use, beside the params of the bootenv. */
+  taskParams: readonly string[];
   params: Record<string, unknown>;
-  expect: Expectation;
+  expect?: Expectation | undefined;
 };
+
+/** What makes two requests for a job the same one. */
+export type SameJob = Pick<Job, 'machineId' | 'workflow' | 'bootenv' | 'params'>;
+
+/** Throws `bad-request` for an idempotency key that has made a job of another request. */
+export function refuseOtherUse(before: SameJob & Pick<Job, 'id'>, wanted: SameJob, key = ''): void {
+  const isSame =
+    before.machineId === wanted.machineId &&
+    before.workflow === wanted.workflow &&
+    before.bootenv === wanted.bootenv &&
+    isDeepStrictEqual(before.params, wanted.params);
+  if (!isSame)
+    throw new AppError('bad-request', `idempotency key ${key} was used for another request (job ${before.id})`);
+}
 
 /** What a job needs to know of its machine. */
 export type PlanView = { machine: Machine; running?: Job | undefined; declarations: ParamDeclarations; now: Instant };
@@ -33,43 +50,27 @@ export type JobPlan = { opensTicket: boolean; because: Reason[] };
 export function planJob(request: JobRequest, view: PlanView): JobPlan {
   const { machine, running } = view;
   const { workflow, bootenv } = request;
-  if (machine.locked)
-    throw new AppError(
-      'machine-locked',
-      `${machine.name} is locked`,
-      `unlock it with: firstlight unlock ${machine.name}`,
-    );
+  checkBootenv(request);
+  refuseLocked(machine);
   if (machine.state === 'ignored')
     throw new AppError(
       'machine-ignored',
       `${machine.name} is ignored`,
       `accept it with: firstlight accept ${machine.name}`,
     );
-  if (running)
-    throw new AppError(
-      'job-running',
-      `job ${running.id} (${running.workflow}) is running on ${machine.name}`,
-      `wait for it, or end it with: firstlight cancel ${machine.name}`,
-    );
-  checkExpectations(request.expect, view);
+  refuseBusy(machine, running);
+  checkExpectations(request.expect ?? {}, view);
 
-  const wantsBootenv = workflow.stages.some((stage) => stage.bootenv === '$bootenv');
-  if (wantsBootenv && !bootenv)
-    throw new AppError(
-      'bad-request',
-      `workflow ${workflow.name} needs a bootenv`,
-      'list them with: firstlight bootenvs',
-    );
   if (bootenv?.missing)
     throw new AppError('bootenv-unavailable', `bootenv ${bootenv.bootenv.name} cannot be booted: ${bootenv.missing}`);
-  const opensTicket = wantsBootenv && bootenv !== undefined && writesDisk(bootenv.bootenv);
+  const opensTicket = bootenv !== undefined; // for what installs, see checkBootenv
   if (opensTicket && machine.state === 'new')
     throw new AppError(
       'machine-not-accepted',
       `${machine.name} is new: nobody has accepted it yet`,
       `accept it with: firstlight accept ${machine.name}`,
     );
-  if (bootenv) checkParams(bootenv.bootenv, request, view);
+  checkParams(request, view);
 
   const because: Reason[] = [
     {
@@ -85,6 +86,32 @@ export function planJob(request: JobRequest, view: PlanView): JobPlan {
       : { rule: 'no-bmc', text: `no BMC is known: restart ${machine.name} by hand and let it boot from the network` },
   ];
   return { opensTicket, because };
+}
+
+/** A workflow that installs has a bootenv, which can be installed; any other has none. */
+function checkBootenv({ workflow, bootenv }: JobRequest): void {
+  if (!bootenv && wantsBootenv(workflow))
+    throw new AppError(
+      'bad-request',
+      `workflow ${workflow.name} needs a bootenv`,
+      'list them with: firstlight bootenvs',
+    );
+  if (bootenv && !wantsBootenv(workflow))
+    throw new AppError(
+      'bad-request',
+      `workflow ${workflow.name} installs nothing, and so takes no bootenv`,
+      `run it with: firstlight run ${workflow.name} MACHINE`,
+    );
+  if (bootenv && !writesDisk(bootenv.bootenv))
+    throw new AppError(
+      'bad-request',
+      `bootenv ${bootenv.bootenv.name} installs nothing`,
+      'list those that do with: firstlight bootenvs',
+    );
+}
+
+function wantsBootenv(workflow: Workflow): boolean {
+  return workflow.stages.some((stage) => stage.bootenv === '$bootenv');
 }
 
 function checkExpectations(expect: Expectation, { machine, now }: PlanView): void {
@@ -104,23 +131,16 @@ function checkExpectations(expect: Expectation, { machine, now }: PlanView): voi
 }
 
 /** Every param is known and of its type before the machine is touched, not on its screen in the middle of the night. */
-function checkParams(bootenv: Bootenv, request: JobRequest, { machine, declarations }: PlanView): void {
-  const unknown = unknownParams(request.params, declarations);
-  if (unknown.length > 0)
-    throw new AppError(
-      'bad-param',
-      `there is no param ${unknown.join(', ')}`,
-      `${bootenv.name} has: ${(bootenv.params ?? []).join(', ')}`,
-    );
-  const useless = Object.keys(request.params).filter((name) => !(bootenv.params ?? []).includes(name));
-  if (useless.length > 0)
-    throw new AppError(
-      'bad-param',
-      `${bootenv.name} does not use param ${useless.join(', ')}`,
-      `it has: ${(bootenv.params ?? []).join(', ')}`,
-    );
-  resolveParams(bootenv.params ?? [], declarations, [
-    { name: 'this request', values: request.params },
+function checkParams({ workflow, bootenv, taskParams, params }: JobRequest, { machine, declarations }: PlanView): void {
+  const used = [...new Set([...(bootenv?.bootenv.params ?? []), ...taskParams])];
+  const user = bootenv?.bootenv.name ?? workflow.name;
+  const has = `${user} has: ${used.join(', ') || 'none'}`;
+  const unknown = unknownParams(params, declarations);
+  if (unknown.length > 0) throw new AppError('bad-param', `there is no param ${unknown.join(', ')}`, has);
+  const useless = Object.keys(params).filter((name) => !used.includes(name));
+  if (useless.length > 0) throw new AppError('bad-param', `${user} does not use param ${useless.join(', ')}`, has);
+  resolveParams(used, declarations, [
+    { name: 'this request', values: params },
     { name: `machine ${machine.name}`, values: machine.params },
   ]);
 }

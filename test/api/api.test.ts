@@ -350,7 +350,7 @@ const REFUSED_REIMAGES: [string, object, (harness: Harness) => unknown, number, 
     (h) => h.install(h.machines.named('vm-01'), 'debian-12'),
     409,
     'job-running',
-    /^job 1 \(install\) is running on vm-01$/,
+    /^job 1 \(install debian-12\) is running on vm-01$/,
   ],
   [
     'a bootenv that lacks a file',
@@ -389,6 +389,7 @@ test('one idempotency key makes one job, and is for that one request', () =>
       ['vm-02', {}],
       ['vm-01', { bootenv: 'debian-12-image' }],
       ['vm-01', { params: { disk: 'smallest' } }],
+      ['vm-01', { workflow: 'discover' }],
     ] as const)
       assertRefused(
         await call('POST', `machines/${machine}/reimage`, { ...body, ...change }),
@@ -397,6 +398,68 @@ test('one idempotency key makes one job, and is for that one request', () =>
         /^idempotency key key-1 was used for another request \(job 1\)$/,
       );
     assert.equal(harness.jobs.recent(9).length, 1);
+  }));
+
+test('a workflow that is not in the content is named, and refused by one code', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01');
+    harness.shelf.library = { ...harness.library(), workflow: () => undefined };
+    for (const [path, body, name] of [
+      ['reimage', { bootenv: 'debian-12' }, 'install'],
+      ['discover', undefined, 'discover'],
+      ['run', { workflow: 'nosuch' }, 'nosuch'],
+    ] as const)
+      assertRefused(
+        await call('POST', `machines/vm-01/${path}`, body),
+        400,
+        'bad-request',
+        new RegExp(`^there is no workflow ${name}$`),
+        /there are: .*discover/,
+      );
+  }));
+
+test('a workflow is run with the params that its tasks use; its dry run checks the same', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01');
+    const run = (body: object) => call('POST', 'machines/vm-01/run', { workflow: 'bmc-setup', ...body });
+    for (const dryRun of [true, false])
+      for (const [params, error] of [
+        [{ nosuch: 1 }, /^there is no param nosuch$/],
+        [{ timezone: 'Etc/UTC' }, /^bmc-setup does not use param timezone$/],
+        [{ bmcNetwork: 'bootp' }, /^param bmcNetwork from this request: "bootp"/],
+      ] as const)
+        assertRefused(await run({ dryRun, params }), 422, 'bad-param', error);
+    const params = { bmcNetwork: 'dhcp' };
+    const dry = await run({ dryRun: true, params });
+    assert.deepEqual([dry.status, harness.jobs.recent(9)], [200, []]);
+    const real = await run({ params });
+    assert.equal(real.status, 202);
+    assert.deepEqual(real.body.because, dry.body.because);
+    assert.partialDeepStrictEqual(real.body.job, { workflow: 'bmc-setup', params } as object);
+  }));
+
+test('the removal of a machine is told with who removed it, once it is removed', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01', { locked: true });
+    await call('DELETE', 'machines/vm-01');
+    assert.deepEqual(harness.told, [], 'a locked one is not');
+    await call('PATCH', 'machines/vm-01', { locked: false });
+    assert.equal((await call('DELETE', `machines/${MAC}`)).status, 204);
+    assert.partialDeepStrictEqual(harness.told.at(-1), {
+      kind: 'machine.removed',
+      text: `vm-01 (${MAC}) was removed by ada`,
+    });
+    const texts = items<{ text: string }>(await call('GET', 'timeline')).map(({ text }) => text);
+    assert.deepEqual(texts, [`vm-01 (${MAC}) was removed by ada`], 'on the timeline of the appliance');
+  }));
+
+test('a removal that cannot be told does not happen', () =>
+  withApi(async ({ call, harness }) => {
+    harness.addMachine('vm-01');
+    harness.db.sql.exec(`CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT RAISE(FAIL, 'no room'); END`);
+    assert.equal((await call('DELETE', 'machines/vm-01')).status, 500);
+    assert.ok(harness.machines.byName('vm-01'));
+    assert.ok(harness.machines.hasMac(MAC));
   }));
 
 test('a locked machine is refused by every route that would disturb it', () =>
@@ -633,6 +696,8 @@ test('the stream tells what happens, what was missed since an id, one machine al
     );
     assert.equal((await fetch(`${url}?machine=nosuch`, { headers: auth })).status, 404);
     assert.equal((await fetch(url)).status, 401);
+    const head = await fetch(url, { method: 'HEAD', headers: auth, signal: AbortSignal.timeout(5000) });
+    assert.equal(head.status, 404, 'a head would be waited for');
   }));
 
 test('an inventory never comes to the API as anything but what the scout said', () =>

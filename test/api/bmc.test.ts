@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
+import { AppError } from '../../src/model/errors.ts';
 import { startWireBmc } from '../bmc/wire-bmc.ts';
 import type { Harness } from '../harness.ts';
 import { assertAnswered, assertRefused, items, withApi } from './rig.ts';
@@ -71,6 +72,70 @@ for (const [what, body, error] of WRONG)
         [],
       );
     }));
+
+test('of the URLs of a webhook nobody is shown more than where they go; what comes back as it was shown is kept', () =>
+  withApi(async ({ call, harness }) => {
+    const { id } = harness.addMachine('vm-01');
+    const seen: unknown[] = [];
+    const put = async (...all: object[]) => {
+      const chain = all.map((settings) => ({ driver: 'webhook', settings }));
+      const answer = await call('PUT', 'machines/vm-01/bmc', { chain });
+      seen.push(answer.body, (await call('GET', 'machines/vm-01/bmc')).body);
+      return answer;
+    };
+    const kept = () => harness.bmcs.chain(id).map(({ settings }) => settings);
+    const first = { on: `https://pdu.example:8443/${SECRET}/on`, off: `https://pdu.example:8443/off?key=${SECRET}` };
+    const second = { on: `https://other.example/${SECRET}`, 'machine.outlet': '7' };
+    const shown = [
+      { on: 'https://pdu.example:8443', off: 'https://pdu.example:8443' },
+      { on: 'https://other.example', 'machine.outlet': '7' },
+    ];
+    assertAnswered(await put(first, second), 200, { chain: shown.map((settings) => ({ settings })) });
+    await put(...shown);
+    assert.deepEqual(kept(), [first, second], 'nothing of it was changed');
+    await put(...shown.toReversed());
+    assert.deepEqual(kept(), [second, first], 'only their order was');
+    await put({ ...shown[1], 'machine.outlet': '8' }, { ...shown[0], off: 'https://pdu.example:8443/' });
+    assert.deepEqual(kept(), [
+      { ...second, 'machine.outlet': '8' },
+      { ...first, off: 'https://pdu.example:8443/' },
+    ]);
+    await put({ on: 'https://new.example' });
+    assert.deepEqual(kept(), [{ on: 'https://new.example' }]);
+    await put(first);
+    seen.push((await call('POST', 'machines/vm-01/bmc/allow', {})).body, (await call('GET', 'machines')).body);
+    assert.ok(!JSON.stringify([seen, harness.told]).includes(SECRET));
+  }));
+
+test('a scan that fails by a fault of ours says only that, and leaves its stack in the log', async (t) => {
+  const logged = t.mock.method(console, 'error', () => undefined);
+  const scan = () => Promise.reject(new TypeError('it is not a function'));
+  await withApi(
+    async ({ call }) => {
+      const { status, body } = await call('POST', 'bmc/scan', { range: '10.0.0.1' });
+      assert.deepEqual(
+        [status, body],
+        [200, { code: 'internal', error: 'internal error, see the log of the appliance' }],
+      );
+    },
+    {},
+    { scan },
+  );
+  const [line] = logged.mock.calls.map((one) => String(one.arguments[0]));
+  assert.match(line ?? '', /^API POST \/api\/v1\/bmc\/scan of 10\.0\.0\.1: TypeError: it is not a function\n +at /);
+});
+
+test('a scan that the caller asked wrongly fails with its sentence', () =>
+  withApi(
+    async ({ call }) =>
+      assert.deepEqual((await call('POST', 'bmc/scan', { range: '10.0.0.1' })).body, {
+        code: 'bad-request',
+        error: 'too many of them',
+        next: 'scan it in parts',
+      }),
+    {},
+    { scan: () => Promise.reject(new AppError('bad-request', 'too many of them', 'scan it in parts')) },
+  ));
 
 test('what a BMC tells is asked of the first driver that has it; its failure is an answer with a sentence', async () => {
   const bmc = await startWireBmc();

@@ -26,7 +26,7 @@ test('a machine runs one job at a time, and the refusal names it', () =>
     const job = create(harness);
     assert.throws(() => create(harness), {
       code: 'job-running',
-      message: `job ${job.id} (install debian-12) is running on this machine`,
+      message: `job ${job.id} (install debian-12) is running on vm-01`,
     });
     harness.jobs.save({ ...job, state: 'done' });
     assert.equal(create(harness).state, 'running');

@@ -6,7 +6,7 @@ import type { ParamDeclarations } from '../../src/model/params.ts';
 import type { Instant } from '../../src/model/time.ts';
 import type { OfferedBootenv } from '../../src/model/view.ts';
 import type { Job, Workflow } from '../../src/model/workflow.ts';
-import { type JobRequest, type PlanView, planJob } from '../../src/workflow/plan.ts';
+import { type JobRequest, type PlanView, planJob, refuseOtherUse } from '../../src/workflow/plan.ts';
 import { MAC } from '../harness.ts';
 
 const NOW = Date.UTC(2026, 0, 1) as Instant;
@@ -22,6 +22,11 @@ const discover: Workflow = {
   name: 'discover',
   description: '',
   stages: [{ name: 'inventory', bootenv: 'scout', until: 'inventoried', timeoutMinutes: 9 }],
+};
+const setup: Workflow = {
+  name: 'setup',
+  description: '',
+  stages: [{ name: 'setup', bootenv: 'scout', task: 'tasks/setup.sh.hbs', until: 'task-done', timeoutMinutes: 9 }],
 };
 const debian: OfferedBootenv = {
   bootenv: { name: 'debian', description: '', kind: 'installer', params: ['disk', 'secret'] },
@@ -53,7 +58,7 @@ const running = { id: 8, workflow: 'discover' } as Job;
 
 function plan(request: Partial<JobRequest>, view: { machine?: Partial<Machine>; running?: Job } = {}) {
   const whole: PlanView = { machine: { ...machine, ...view.machine }, running: view.running, declarations, now: NOW };
-  return planJob({ workflow: install, bootenv: debian, params: {}, expect: {}, ...request }, whole);
+  return planJob({ workflow: install, bootenv: debian, taskParams: [], params: {}, ...request }, whole);
 }
 
 test('an install opens a ticket and says what will happen', () => {
@@ -95,6 +100,20 @@ const REFUSED: [string, Partial<JobRequest>, Parameters<typeof plan>[1], string,
     /^vm-01 is new: nobody has accepted it yet$/,
   ],
   ['a machine with a job', {}, { running }, 'job-running', /^job 8 \(discover\) is running on vm-01$/],
+  [
+    'a bootenv that installs nothing',
+    { bootenv: { bootenv: { name: 'scout', description: '', kind: 'scout' }, missing: '' } },
+    {},
+    'bad-request',
+    /^bootenv scout installs nothing$/,
+  ],
+  [
+    'a bootenv for a workflow that takes none',
+    { workflow: discover },
+    {},
+    'bad-request',
+    /^workflow discover installs nothing, and so takes no bootenv$/,
+  ],
   ['no bootenv', { bootenv: undefined }, {}, 'bad-request', /^workflow install needs a bootenv$/],
   [
     'a bootenv that lacks a file',
@@ -147,6 +166,20 @@ const REFUSED: [string, Partial<JobRequest>, Parameters<typeof plan>[1], string,
     /^debian does not use param other$/,
   ],
   [
+    'a param that no task of the workflow uses',
+    { workflow: setup, bootenv: undefined, taskParams: ['disk'], params: { other: 2 } },
+    {},
+    'bad-param',
+    /^setup does not use param other$/,
+  ],
+  [
+    'a param of a task that is wrong',
+    { workflow: setup, bootenv: undefined, taskParams: ['disk'], params: { disk: 'Big!' } },
+    {},
+    'bad-param',
+    /^param disk from this request: "Big!" is not a disk choice$/,
+  ],
+  [
     'a param of a wrong form',
     { params: { disk: 'Big!' } },
     {},
@@ -192,4 +225,20 @@ for (const [what, request, view, code, message] of REFUSED)
 test('expectations that hold are no hindrance', () => {
   plan({ expect: { serial: 'S1', state: 'ready', silentMinutes: 5 } });
   plan({ expect: { silentMinutes: 5 } }, { machine: { seenAt: undefined as never } });
+});
+
+test('a workflow takes what its tasks use, and an install what its bootenv uses too', () => {
+  plan({ workflow: setup, bootenv: undefined, taskParams: ['disk'], params: { disk: 'large' } });
+  plan({ taskParams: ['other'], params: { disk: 'large', other: 2 } });
+});
+
+test('an idempotency key is for one request: machine, workflow, bootenv and params', () => {
+  const wanted = { machineId: 1, workflow: 'install', bootenv: 'debian', params: { disk: 'large' } };
+  const before = { ...wanted, id: 8 };
+  refuseOtherUse(before, { ...wanted, params: { disk: 'large' } }, 'key-1');
+  for (const other of [{ machineId: 2 }, { workflow: 'setup' }, { bootenv: 'fedora' }, { params: {} }])
+    assert.throws(() => refuseOtherUse(before, { ...wanted, ...other }, 'key-1'), {
+      code: 'bad-request',
+      message: 'idempotency key key-1 was used for another request (job 8)',
+    });
 });

@@ -71,7 +71,7 @@ test('once the task says where the BMC is, it is used with that password; the en
     assert.deepEqual([link?.driver, link?.address, link?.port, link?.user], ['ipmi', '10.9.0.7', 623, 'rack']);
     assert.deepEqual([others.length, harness.bmcs.password(machine.id, 0)], [0, password]);
     assert.equal(await post('task/1', { exit: '0' }), 200);
-    assert.equal(harness.jobs.lastOf(machine.id)?.state, 'done');
+    assert.equal(harness.jobs.recent(1)[0]?.state, 'done');
     assert.equal((await get('work?wait=0')).status, 204, 'nothing more to do');
     assert.ok(!JSON.stringify(harness.told).includes(password), 'no event tells it');
     const data = join(harness.folder, 'data');
@@ -83,7 +83,7 @@ test('a task that fails is the failure of the job, with its last line', () =>
   withScout(async ({ harness, machine, get, post }) => {
     await get('work');
     await post('task/1', { exit: '1', message: 'the BMC has no free slot for a user' });
-    const job = harness.jobs.lastOf(machine.id);
+    const job = harness.jobs.recent(1)[0];
     assert.deepEqual(
       [job?.state, job?.why],
       ['failed', 'task bmc-setup failed with exit 1: the BMC has no free slot for a user'],
