@@ -5,11 +5,12 @@ import type { BmcLogEntry, InventoryField, Sensor } from '../bmc/driver.ts';
 import type { BmcHealth } from '../bmc/health.ts';
 import type { ScanAnswer, ScanSummary } from '../bmc/scan.ts';
 import { DRIVER_NAMES, describeOrder, type KeptOrder } from '../model/bmc.ts';
+import { duration } from '../model/duration.ts';
 import type { Credential, KeptLink } from '../store/bmcs.ts';
 import { CliError } from './client.ts';
 import { machinePath } from './each.ts';
 import { type Cli, collect, counted } from './network.ts';
-import { ago, clockTime, seconds, table } from './print.ts';
+import { ago, clockTime, table } from './print.ts';
 
 type SetFlags = {
   driver?: string[];
@@ -268,7 +269,7 @@ function describeHealth(name: string, { chain, power, health, quirks, orders }: 
   for (const order of orders)
     lines.push(
       `  ${clockTime(order.createdAt)}  ${order.state.padEnd(9)} ${describeOrder(order.order)}${order.result === '' ? '' : `: ${order.result}`}` +
-        ` (${order.askedBy}${order.endedAt !== undefined ? `, ${seconds(order.endedAt - (order.startedAt ?? order.createdAt))}` : ''}${order.driver !== undefined ? `, ${order.driver}` : ''})`,
+        ` (${order.askedBy}${order.endedAt !== undefined ? `, ${duration(order.endedAt - (order.startedAt ?? order.createdAt))}` : ''}${order.driver !== undefined ? `, ${order.driver}` : ''})`,
     );
   return lines.join('\n');
 }

@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { BOOT_DEVICES, describeOrder, type KeptOrder, POWER_ACTIONS, type PowerAction } from '../model/bmc.ts';
+import { duration } from '../model/duration.ts';
 import { CliError, type Client } from './client.ts';
 import { forEach, machinePath } from './each.ts';
 import type { Cli } from './network.ts';
-import { ago, seconds } from './print.ts';
+import { ago } from './print.ts';
 
 /** What the API tells of a machine's power. */
 export type ShownPower = {
@@ -106,7 +107,7 @@ export function addPowerCommands(program: Command, { client, say }: Cli): void {
 /** Waits for the order's end and tells it. Throws CliError when it failed. */
 async function waitFor(api: Client, name: string, order: KeptOrder): Promise<string> {
   const ended = await api.get<KeptOrder>(`/api/v1/orders/${order.id}?wait=true`);
-  const took = seconds((ended.endedAt ?? 0) - (ended.startedAt ?? ended.createdAt));
+  const took = duration((ended.endedAt ?? 0) - (ended.startedAt ?? ended.createdAt));
   const text = `${describeOrder(ended.order)}: ${ended.result}`;
   if (ended.state !== 'done') throw new CliError(`${text} (${ended.state} after ${took})`);
   return `${name}: ${text} (${took}, ${ended.driver})`;

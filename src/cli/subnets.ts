@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { duration } from '../model/duration.ts';
 import type { Subnet } from '../model/network.ts';
 import { CliError } from './client.ts';
 import { type Cli, collect } from './network.ts';
-import { seconds, table } from './print.ts';
+import { table } from './print.ts';
 
 type ShownSubnet = Omit<Subnet, 'cidr'> & { cidr: string; notes?: string[] };
 type Flags = {
@@ -147,7 +148,7 @@ function rowOf(subnet: ShownSubnet): string[] {
     subnet.pools.map(({ first, last }) => `${first}-${last}`).join(' ') || '-',
     subnet.gateway ?? '-',
     subnet.dns.join(' ') || '-',
-    seconds(subnet.leaseSeconds * 1000),
+    duration(subnet.leaseSeconds * 1000),
     subnet.relays.join(' ') || '-',
     subnet.guests === undefined ? 'any' : String(subnet.guests),
   ];
