@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BootOrder, BootOrderVerdict } from '../bmc/boot-order.ts';
 import type { BmcLogEntry, InventoryField, Sensor } from '../bmc/driver.ts';
@@ -7,10 +6,12 @@ import type { ScanAnswer, ScanSummary } from '../bmc/scan.ts';
 import { DRIVER_NAMES, describeOrder, type KeptOrder } from '../model/bmc.ts';
 import { duration } from '../model/duration.ts';
 import type { Credential, KeptLink } from '../store/bmcs.ts';
+import type { Cli } from './cli.ts';
 import { CliError } from './client.ts';
-import { machinePath } from './each.ts';
-import { type Cli, collect, counted } from './network.ts';
-import { ago, clockTime, table } from './print.ts';
+import { readPassword } from './input.ts';
+import { collect, splitPair, splitPort } from './options.ts';
+import { machinePath } from './paths.ts';
+import { ago, clockTime, counted, table } from './print.ts';
 
 type SetFlags = {
   driver?: string[];
@@ -45,7 +46,7 @@ export function addBmcCommands(program: Command, { client, say }: Cli): void {
     const [host, port] = splitPort(address);
     if (port !== undefined && drivers.length > 1)
       throw new CliError(`which of ${drivers.join(', ')} has port ${port}? Set one driver, or leave the port away`);
-    const settings = Object.fromEntries((flags.setting ?? []).map(readSetting));
+    const settings = Object.fromEntries((flags.setting ?? []).map(splitPair));
     const login = readLogin(flags);
     const chain = drivers.map((driver) => ({
       driver,
@@ -290,22 +291,4 @@ function readLogin({ user, passwordFile, credential }: SetFlags) {
   if (credential !== undefined) return { credential };
   if (passwordFile === undefined) return user === undefined ? {} : { user };
   return { user: user ?? 'admin', password: readPassword(passwordFile) };
-}
-
-/** From a file: an argument would be seen by everybody on this host. */
-export function readPassword(file: string): string {
-  return readFileSync(file === '-' ? 0 : file, 'utf8').replace(/\r?\n$/, '');
-}
-
-function readSetting(pair: string): [string, string] {
-  const at = pair.indexOf('=');
-  if (at < 1) throw new CliError(`${pair} is not of the form NAME=VALUE`);
-  return [pair.slice(0, at), pair.slice(at + 1)];
-}
-
-/** `10.1.0.7:6230`; an IPv6 address with a port stands in brackets. */
-export function splitPort(text: string | undefined): [string | undefined, number | undefined] {
-  const match = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(text ?? '');
-  if (!match) return [text, undefined];
-  return [match[1] ?? match[2], match[3] === undefined ? undefined : Number(match[3])];
 }

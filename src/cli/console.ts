@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { CliError, type Client } from './client.ts';
+import { wholeNumber } from './options.ts';
+import { machinePath } from './paths.ts';
 
 /** What the command works with. `place`: where the API is, and the token for it. */
 export type ConsoleCli = { client: () => Pick<Client, 'get' | 'send'>; place: () => { url: string; token: string } };
@@ -30,23 +32,18 @@ export function addConsoleCommand(program: Command, cli: ConsoleCli): void {
     .command('console <machine>')
     .description('the serial console of a machine: what it prints, and what you type; ~. leaves it')
     .option('--no-input', 'only watch')
-    .option('--log [boot]', 'print what was kept of a boot instead, without a number the newest', bootNumber)
+    .option('--log [boot]', 'print what was kept of a boot instead, without a number the newest', wholeNumber)
     .addHelpText(
       'after',
       '\nOn a terminal every key goes to the machine; ~? at the start of a line tells the exceptions.\nWithout one, what comes on standard input is typed as it is; the console stays open until it is interrupted.',
     )
     .action(async (name: string, flags: Flags) => {
-      const path = `/api/v1/machines/${encodeURIComponent(name)}/console`;
+      const path = `${machinePath(name)}/console`;
       process.exitCode =
         flags.log === undefined
           ? await watchConsole(name, path, flags.input, cli)
           : await printLog(path, flags.log, cli);
     });
-}
-
-function bootNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('it is not the number of a boot');
-  return Number(text);
 }
 
 async function printLog(path: string, wanted: number | true, { client, place }: ConsoleCli): Promise<number> {

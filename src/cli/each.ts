@@ -1,8 +1,3 @@
-/** Where the API has a machine. */
-export function machinePath(name: string): string {
-  return `/api/v1/machines/${encodeURIComponent(name)}`;
-}
-
 /** Do it for each name and say what came of it; one that fails does not keep the others from being done. */
 export async function forEach(
   names: readonly string[],

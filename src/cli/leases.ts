@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import type { Cli } from './cli.ts';
 import { csv } from './csv.ts';
-import { type Cli, queryOf, readAll } from './network.ts';
+import { queryOf } from './paths.ts';
 import { table } from './print.ts';
+import { readAll } from './read-all.ts';
 
 type ShownLease = {
   address: string;

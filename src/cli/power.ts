@@ -1,9 +1,11 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { BOOT_DEVICES, describeOrder, type KeptOrder, POWER_ACTIONS, type PowerAction } from '../model/bmc.ts';
 import { duration } from '../model/duration.ts';
+import type { Cli } from './cli.ts';
 import { CliError, type Client } from './client.ts';
-import { forEach, machinePath } from './each.ts';
-import type { Cli } from './network.ts';
+import { forEach } from './each.ts';
+import { wholeNumber } from './options.ts';
+import { machinePath } from './paths.ts';
 import { ago } from './print.ts';
 
 /** What the API tells of a machine's power. */
@@ -133,9 +135,4 @@ async function cancelAll(api: Client, name: string): Promise<string> {
   for (const { id } of orders.toReversed())
     ended.push(await api.send<KeptOrder>('POST', `/api/v1/orders/${id}/cancel`));
   return `${name}: ${ended.map((one) => `${describeOrder(one.order)} ${one.result}`).join('; ')}`;
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('it is not a whole number');
-  return Number(text);
 }

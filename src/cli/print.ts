@@ -41,3 +41,8 @@ export function clockTime(at: number): string {
 export function ago(at: number | undefined): string {
   return at === undefined ? 'never' : `${duration(Date.now() - at)} ago`;
 }
+
+/** `1 lease`, `2 leases`. */
+export function counted(number: number, noun: string, ending = 's'): string {
+  return `${number} ${noun}${number === 1 ? '' : ending}`;
+}

@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { Cli } from './cli.ts';
 import { CliError } from './client.ts';
-import { type Cli, counted, queryOf, readAll } from './network.ts';
-import { table } from './print.ts';
+import { readText } from './input.ts';
+import { queryOf } from './paths.ts';
+import { counted, table } from './print.ts';
+import { readAll } from './read-all.ts';
 
 type ShownReservation = {
   id: number;
@@ -179,23 +181,4 @@ function parts({ added, leases, subnets, options }: Imported): string {
   ]
     .filter((part) => part !== '')
     .join(', ');
-}
-
-/** Why a file cannot be read, in plain words. */
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EISDIR: 'it is a directory: name one file of it',
-  EACCES: 'you may not read it',
-};
-
-/** The text of a file: UTF-8, or UTF-16 with its byte order mark, as Windows writes it. */
-function readText(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file === '-' ? 0 : file);
-  } catch (error) {
-    const { code = '', message } = error as { code?: string; message: string };
-    throw new CliError(`${file} cannot be read: ${REASONS[code] ?? message}`);
-  }
-  return bytes.toString(bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf16le' : 'utf8');
 }

@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { duration } from '../model/duration.ts';
 import type { Subnet } from '../model/network.ts';
+import type { Cli } from './cli.ts';
 import { CliError } from './client.ts';
-import { type Cli, collect } from './network.ts';
+import { collect, wholeNumber } from './options.ts';
 import { table } from './print.ts';
 
 type ShownSubnet = Omit<Subnet, 'cidr'> & { cidr: string; notes?: string[] };
@@ -86,7 +87,7 @@ function withSubnetFlags(command: Command): Command {
     .option('--gateway <address>', 'router told to machines; none takes it away')
     .option('--dns <address>', 'name server told to machines (again for each); none', collect)
     .option('--domain <name>', 'domain told to machines; none')
-    .option('--lease-seconds <seconds>', 'how long a lease lasts', integer)
+    .option('--lease-seconds <seconds>', 'how long a lease lasts', wholeNumber)
     .option('--authoritative', 'refuse addresses that are not of this network')
     .option('--no-authoritative', 'stay silent about them: another server may know better')
     .option('--relay <address>', 'a relay agent that may pass requests on (again for each); none', collect)
@@ -158,11 +159,6 @@ function subnetPath(name: string): string {
   return `/api/v1/subnets/${encodeURIComponent(name)}`;
 }
 
-function integer(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('it is not a whole number');
-  return Number(text);
-}
-
 function limit(text: string): number | null {
-  return text === 'none' ? null : integer(text);
+  return text === 'none' ? null : wholeNumber(text);
 }
