@@ -66,14 +66,14 @@ export function addJobCommands(program: Command, { client, say }: Cli): void {
     .action(async (workflow: string, names: string[], flags: { param?: string[]; watch?: boolean }) => {
       if (flags.watch && names.length > 1) throw new CliError('--watch follows one machine');
       const params = await readParams(client(), flags.param ?? [], false);
-      await forEach(names, say, async (name) => {
-        const { job } = await client().send<{ job: ShownJob }>('POST', `${machinePath(name)}/run`, {
-          workflow,
-          params,
-        });
-        if (flags.watch) await watchJob(name, job.id);
-        return `job ${job.id}: ${workflow} ${name}`;
-      });
+      const start = async (name: string): Promise<number> =>
+        (await client().send<{ job: ShownJob }>('POST', `${machinePath(name)}/run`, { workflow, params })).job.id;
+      const [first] = names;
+      if (!flags.watch || first === undefined)
+        return forEach(names, say, async (name) => `job ${await start(name)}: ${workflow} ${name}`);
+      const id = await start(first);
+      say(`job ${id}: ${workflow} ${first}`);
+      await watchJob(first, id);
     });
 
   program
@@ -97,7 +97,7 @@ export function addJobCommands(program: Command, { client, say }: Cli): void {
     });
     const job = await client().get<ShownJob>(`/api/v1/jobs/${jobId}`);
     if (job.state === 'done') return say(`${name}: ${job.workflow === 'install' ? 'installed' : 'done'}`);
-    say(`${name}: ${job.state}: ${job.why}`);
+    say(`${name}: ${job.why.startsWith(job.state) ? job.why : `${job.state}: ${job.why}`}`);
     process.exitCode = 1;
   }
 }
