@@ -4,6 +4,7 @@ import type { Cli } from './cli.ts';
 import { type Client, findCredentials, openClient } from './client.ts';
 import { addConsoleCommand } from './console.ts';
 import { addContentCommands } from './content.ts';
+import { describeError } from './describe-error.ts';
 import { addExplainCommand } from './explain.ts';
 import { addJobCommands } from './jobs.ts';
 import { addLabCommand } from './lab.ts';
@@ -47,12 +48,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode;
   else {
-    const problems = (error as { problems?: string[] }).problems;
-    const expected =
-      ['CliError', 'ConfigError', 'SocketError', 'AppError', 'BmcError', 'RackError'].includes((error as Error).name) ||
-      (error as Error).constructor === Error;
-    for (const line of problems ?? [expected ? (error as Error).message : ((error as Error).stack ?? String(error))])
-      console.error(`firstlight: ${line}`);
+    for (const line of describeError(error)) console.error(`firstlight: ${line}`);
     process.exit(1);
   }
 }
