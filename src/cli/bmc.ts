@@ -7,7 +7,7 @@ import { DRIVER_NAMES, describeOrder, type KeptOrder } from '../model/bmc.ts';
 import { duration } from '../model/duration.ts';
 import type { Credential, KeptLink } from '../store/bmcs.ts';
 import type { Cli } from './cli.ts';
-import { CliError } from './client.ts';
+import { CliError } from './cli-error.ts';
 import { readPassword } from './input.ts';
 import { collect, splitPair, splitPort } from './options.ts';
 import { machinePath } from './paths.ts';

@@ -1,13 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { CliError } from './cli-error.ts';
+import { findCredentials, type Place } from './credentials.ts';
+import { refusal, unreachable } from './refusal.ts';
 
-/** Something that the user has to know, said without a stack. */
-export class CliError extends Error {
-  override readonly name = 'CliError';
-}
-
+/** Asks the API, in plain words where it refuses: each throws CliError. */
 export type Client = {
   get<T>(path: string): Promise<T>;
   /** What is no JSON, as it is. */
@@ -22,9 +18,7 @@ export type Client = {
   stream(path: string, onEvent: (event: StreamedEvent) => boolean): Promise<void>;
 };
 
-/** Where the API is, and the token for it. */
-export type Place = { url: string; token: string };
-
+/** What the API tells of an event. */
 export type StreamedEvent = {
   id: number;
   at: number;
@@ -39,10 +33,7 @@ export type StreamedEvent = {
 /** From one try to the next, while the appliance does not answer. */
 const RETRY_MS = 1000;
 
-/** Where the first start of an appliance leaves the URL and token for the CLI of the same host. */
-export const CREDENTIALS_FILE = join(homedir(), '.config', 'firstlight', 'credentials.json');
-
-/** A client of the API at FIRSTLIGHT_URL with FIRSTLIGHT_TOKEN, or of the one in the credentials file. */
+/** A client of the API, by default of the one that the environment or the credentials file names. `tell`: where interruptions are told. */
 export function openClient(
   { url, token }: Place = findCredentials(),
   tell: (line: string) => void = console.error,
@@ -53,46 +44,53 @@ export function openClient(
     return fetch(`${url}${path}`, { ...init, headers: { Authorization: `Bearer ${token}`, ...type } });
   }
 
-  function unreachable(error: unknown): CliError {
-    const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).message;
-    return new CliError(
-      `no Firstlight answers at ${url} (${cause}): start one with scripts/up, or name another with FIRSTLIGHT_URL`,
-    );
-  }
-
   async function checked(path: string, response: Response): Promise<Response> {
     if (response.ok) return response;
-    const problem = (await response.json().catch(() => ({}))) as { error?: string; next?: string };
-    throw new CliError(
-      [problem.error ?? `${url}${path} answers ${response.status}`, problem.next]
-        .filter((part) => part !== undefined)
-        .join('\n  '),
-    );
+    throw refusal(`${url}${path}`, response.status, await response.text().catch(() => ''));
   }
 
   async function request(path: string, init?: RequestInit): Promise<Response> {
     const response = await reach(path, init).catch((error: unknown) => {
-      throw unreachable(error);
+      throw unreachable(url, error);
     });
     return checked(path, response);
   }
 
+  async function textOf(response: Response): Promise<string> {
+    return response.text().catch((error: unknown) => {
+      throw unreachable(url, error);
+    });
+  }
+
+  async function jsonOf<T>(response: Response): Promise<T> {
+    const text = await textOf(response);
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      throw new CliError(`what answers at ${url} is no Firstlight: name another with FIRSTLIGHT_URL`);
+    }
+  }
+
   return {
-    get: async <T>(path: string) => (await request(path)).json() as Promise<T>,
-    text: async (path) => (await request(path)).text(),
+    get: async <T>(path: string) => jsonOf<T>(await request(path)),
+    text: async (path) => textOf(await request(path)),
     send: async <T>(method: string, path: string, body?: unknown) => {
       const response = await request(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
-      return (response.status === 204 ? undefined : await response.json()) as T;
+      return response.status === 204 ? (undefined as T) : jsonOf<T>(response);
     },
     async *lines<T>(method: string, path: string, body: unknown) {
       const response = await request(path, { method, body: JSON.stringify(body) });
       if (!response.body) return;
       const decoder = new TextDecoder();
       let rest = '';
-      for await (const chunk of response.body) {
-        const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n');
-        rest = lines.pop() ?? '';
-        for (const line of lines) if (line !== '') yield JSON.parse(line) as T;
+      try {
+        for await (const chunk of response.body) {
+          const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n');
+          rest = lines.pop() ?? '';
+          for (const line of lines) if (line !== '') yield JSON.parse(line) as T;
+        }
+      } catch (error) {
+        throw error instanceof SyntaxError ? error : unreachable(url, error);
       }
     },
     async stream(path, onEvent) {
@@ -103,7 +101,7 @@ export function openClient(
       for (;;) {
         const asked = wanted.size === 0 ? `${route}` : `${route}?${wanted}`;
         const response = await reach(asked).catch((error: unknown) => {
-          if (!hasAnswered) throw unreachable(error); // it never was there: say so instead of waiting
+          if (!hasAnswered) throw unreachable(url, error); // it never was there: say so instead of waiting
         });
         if (response) {
           await checked(asked, response);
@@ -147,17 +145,4 @@ async function* untilBroken(body: ReadableStream<Uint8Array>): AsyncGenerator<Ui
   } catch {
     // what reads a stream comes back for the rest
   }
-}
-
-export function findCredentials(): Place {
-  const fromEnvironment = process.env.FIRSTLIGHT_TOKEN;
-  const url = process.env.FIRSTLIGHT_URL;
-  if (fromEnvironment !== undefined)
-    return { url: (url ?? 'http://127.0.0.1:7070').replace(/\/+$/, ''), token: fromEnvironment };
-  if (!existsSync(CREDENTIALS_FILE))
-    throw new CliError(
-      `no token: set FIRSTLIGHT_TOKEN (and FIRSTLIGHT_URL), or start an appliance here with scripts/up, which leaves one in ${CREDENTIALS_FILE}`,
-    );
-  const saved = JSON.parse(readFileSync(CREDENTIALS_FILE, 'utf8')) as { url: string; token: string };
-  return { url: (url ?? saved.url).replace(/\/+$/, ''), token: saved.token };
 }

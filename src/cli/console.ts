@@ -3,12 +3,15 @@ import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { CliError, type Client } from './client.ts';
+import { CliError } from './cli-error.ts';
+import type { Client } from './client.ts';
+import type { Place } from './credentials.ts';
 import { wholeNumber } from './options.ts';
 import { machinePath } from './paths.ts';
+import { refusal, unreachable } from './refusal.ts';
 
 /** What the command works with. `place`: where the API is, and the token for it. */
-export type ConsoleCli = { client: () => Pick<Client, 'get' | 'send'>; place: () => { url: string; token: string } };
+export type ConsoleCli = { client: () => Pick<Client, 'get' | 'send'>; place: () => Place };
 
 type Flags = { input: boolean; log?: number | true };
 type ShownLog = { boot: number; bytes: number };
@@ -242,29 +245,16 @@ async function print(bytes: IncomingMessage): Promise<void> {
 }
 
 /** An answer as a stream of its bytes. fetch() gives up a body that is silent for five minutes, and a console may be for days. */
-async function openBytes(
-  { url, token }: { url: string; token: string },
-  path: string,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
+async function openBytes({ url, token }: Place, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   const open = url.startsWith('https:') ? requestHttps : requestHttp;
   const asked = open(`${url}${path}`, { headers: { Authorization: `Bearer ${token}` }, signal });
   asked.end();
-  const [answer] = (await once(asked, 'response').catch((error: Error & { code?: string }) => {
-    throw new CliError(`no Firstlight answers at ${url} (${error.code ?? error.message})`);
+  const [answer] = (await once(asked, 'response').catch((error: unknown) => {
+    throw unreachable(url, error);
   })) as [IncomingMessage];
   asked.on('error', () => undefined); // told by the answer, which ends with it
   if (answer.statusCode === 200) return answer;
   let text = '';
   for await (const part of answer.setEncoding('utf8')) text += part as string;
-  throw new CliError(describeRefusal(text) ?? `${url}${path} answers ${answer.statusCode}`);
-}
-
-function describeRefusal(text: string): string | undefined {
-  try {
-    const { error, next } = JSON.parse(text) as { error?: string; next?: string };
-    return error === undefined ? undefined : [error, next].filter((part) => part !== undefined).join('\n  ');
-  } catch {
-    return undefined;
-  }
+  throw refusal(`${url}${path}`, answer.statusCode ?? 0, text);
 }

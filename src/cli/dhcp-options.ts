@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
-import { CliError } from './client.ts';
+import { CliError } from './cli-error.ts';
 import { table } from './print.ts';
 
 type ShownSetting = {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { CliError } from './client.ts';
+import { CliError } from './cli-error.ts';
 
 /** Why a file cannot be read, in plain words. */
 const REASONS: Readonly<Record<string, string>> = {

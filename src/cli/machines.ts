@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Machine } from '../model/machine.ts';
 import type { Cli } from './cli.ts';
-import { CliError } from './client.ts';
+import { CliError } from './cli-error.ts';
 import { forEach } from './each.ts';
 import { readPassword } from './input.ts';
 import { collect, splitPort } from './options.ts';

@@ -1,9 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { addBmcCommands } from './bmc.ts';
 import type { Cli } from './cli.ts';
-import { type Client, findCredentials, openClient } from './client.ts';
+import { type Client, openClient } from './client.ts';
 import { addConsoleCommand } from './console.ts';
 import { addContentCommands } from './content.ts';
+import { findCredentials } from './credentials.ts';
 import { describeError } from './describe-error.ts';
 import { addExplainCommand } from './explain.ts';
 import { addJobCommands } from './jobs.ts';

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { CliError } from './client.ts';
+import { CliError } from './cli-error.ts';
 
 /** An option that can be told again adds to what was told before. */
 export function collect(value: string, before: string[] | undefined): string[] {

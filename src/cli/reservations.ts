@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Cli } from './cli.ts';
-import { CliError } from './client.ts';
+import { CliError } from './cli-error.ts';
 import { readText } from './input.ts';
 import { queryOf } from './paths.ts';
 import { counted, table } from './print.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { duration } from '../model/duration.ts';
 import type { Subnet } from '../model/network.ts';
 import type { Cli } from './cli.ts';
-import { CliError } from './client.ts';
+import { CliError } from './cli-error.ts';
 import { collect, wholeNumber } from './options.ts';
 import { table } from './print.ts';
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
-import { CliError, type StreamedEvent } from './client.ts';
+import { CliError } from './cli-error.ts';
+import type { StreamedEvent } from './client.ts';
 import { wholeNumber } from './options.ts';
 import { machinePath } from './paths.ts';
 import { timelinePrinter } from './print.ts';

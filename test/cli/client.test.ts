@@ -97,7 +97,7 @@ test('a refusal ends a stream with its words, also after it was interrupted', ()
   withTurns([breaksAfter(3), refuses(401, 'the token is not known')], async (client, asked) => {
     await assert.rejects(idsUpTo(client, '/events?after=0', 9), {
       name: 'CliError',
-      message: 'the token is not known',
+      message: /^the token is not known\n/,
     });
     assert.equal(asked.length, 2);
   }));
@@ -119,3 +119,34 @@ test('what goes wrong with whom it is told to ends a stream too', () =>
     );
     assert.equal(asked.length, 1);
   }));
+
+test('what is no Firstlight, or breaks off, is told in plain words', async () => {
+  await withTurns([(answer) => answer.end('<html>')], (client) =>
+    assert.rejects(client.get('/x'), {
+      name: 'CliError',
+      message: /^what answers at http:\/\/127\S+ is no Firstlight: /,
+    }),
+  );
+  await withTurns([breaksAfter(1)], (client) =>
+    assert.rejects(client.get('/x'), { name: 'CliError', message: /^no Firstlight answers at / }),
+  );
+  const firstLine: Turn = (answer) => answer.writeHead(200).write('{"n":1}\n', () => answer.socket?.destroy());
+  await withTurns([firstLine], async (client) => {
+    const lines = client.lines('POST', '/x', {});
+    assert.deepEqual(await lines.next(), { value: { n: 1 }, done: false });
+    await assert.rejects(lines.next(), { name: 'CliError', message: /^no Firstlight answers at / });
+  });
+  await withTurns([(answer) => answer.writeHead(502).end('<html>')], (client) =>
+    assert.rejects(client.get('/x'), { name: 'CliError', message: /^http:\S+\/x answers 502$/ }),
+  );
+});
+
+test('who is not known to the API is told how the CLI gets a token, not of headers', () =>
+  withTurns(
+    [(answer) => answer.writeHead(401).end('{"error":"this token is not known here","next":"send the header"}')],
+    (client) =>
+      assert.rejects(client.get('/x'), {
+        message:
+          'this token is not known here\n  set FIRSTLIGHT_TOKEN to a token of this appliance: its first start tells one',
+      }),
+  ));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BmcError } from '../../src/bmc/driver.ts';
-import { CliError } from '../../src/cli/client.ts';
+import { CliError } from '../../src/cli/cli-error.ts';
 import { describeError } from '../../src/cli/describe-error.ts';
 import { ConfigError } from '../../src/config.ts';
 import { AppError } from '../../src/model/errors.ts';
