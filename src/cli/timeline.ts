@@ -1,10 +1,13 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { Cli } from './cli.ts';
 import { CliError } from './cli-error.ts';
 import type { StreamedEvent } from './client.ts';
 import { wholeNumber } from './options.ts';
 import { machinePath } from './paths.ts';
 import { timelinePrinter } from './print.ts';
+
+/** As many as the API gives at once. */
+const MOST_EVENTS = 10_000;
 
 /** What happened, and what happens. */
 export function addTimelineCommand(program: Command, { client, say }: Cli): void {
@@ -14,7 +17,7 @@ export function addTimelineCommand(program: Command, { client, say }: Cli): void
     .option('--follow', 'go on with what happens')
     .option('--why', 'with the reasons of every decision')
     .option('--boot <number>', 'only this boot', wholeNumber)
-    .option('--last <number>', 'how many events at the most', wholeNumber, 200)
+    .option('--last <number>', 'how many events at the most', countOfEvents, 200)
     .option('--json', 'as JSON lines')
     .action(
       async (
@@ -35,9 +38,15 @@ export function addTimelineCommand(program: Command, { client, say }: Cli): void
         if (!flags.follow) return;
         const whose = name === undefined ? 'appliance=true' : `machine=${encodeURIComponent(name)}`;
         await client().stream(`/api/v1/events?${whose}&after=${events.at(-1)?.id ?? 0}`, (event) => {
-          print(event);
+          if (flags.boot === undefined || event.boot === flags.boot) print(event);
           return false;
         });
       },
     );
+}
+
+function countOfEvents(text: string): number {
+  const count = wholeNumber(text);
+  if (count < 1 || count > MOST_EVENTS) throw new InvalidArgumentError(`It is not from 1 to ${MOST_EVENTS}.`);
+  return count;
 }
