@@ -88,7 +88,12 @@ export function addMachineCommands(program: Command, { client, say }: Cli): void
     .action(async (name: string, pairs: string[]) => {
       const params = await readParams(client(), pairs, true);
       await client().send('PATCH', machinePath(name), { params });
-      say(`${name}: ${Object.keys(params).join(', ')} set`);
+      const named = (isTaken: boolean): string =>
+        Object.keys(params)
+          .filter((param) => (params[param] === null) === isTaken)
+          .join(', ');
+      if (named(false) !== '') say(`${name}: ${named(false)} set`);
+      if (named(true) !== '') say(`${name}: ${named(true)} taken away`);
     });
 
   program

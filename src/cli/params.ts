@@ -3,7 +3,7 @@ import type { Client } from './client.ts';
 import { readText } from './input.ts';
 import { splitPair } from './options.ts';
 
-/** NAME=VALUE pairs as params of their declared types. */
+/** NAME=VALUE pairs as params of their declared types; NAME=@FILE reads a file. `mayRemove`: NAME= gives null. Throws CliError. */
 export async function readParams(
   client: Pick<Client, 'get'>,
   pairs: readonly string[],
@@ -21,13 +21,15 @@ export async function readParams(
   );
 }
 
+/** A text that is not of the type stays one: the API refuses it in its own words. */
 function typedParam(type: ParamDeclaration['type'] | undefined, text: string): unknown {
   if (type === 'list')
     return text
       .split(/\n|,(?=\S)/)
       .map((line) => line.trim())
       .filter((line) => line !== '');
-  if (type === 'integer') return Number(text);
-  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
+  const word = text.trim();
+  if (type === 'integer' && /^-?\d+$/.test(word)) return Number(word);
+  if (type === 'boolean' && (word === 'true' || word === 'false')) return word === 'true';
   return type === 'script' ? text : text.replace(/\n$/, '');
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { counted } from './print.ts';
 
 /** How the appliance itself does. */
 export function addStatusCommand(program: Command, { client, say }: Cli): void {
@@ -13,7 +14,7 @@ export function addStatusCommand(program: Command, { client, say }: Cli): void {
         serves: { interface: string; url: string }[];
         contentProblems: string[];
       }>('/api/v1/status');
-      say(`Firstlight ${status.version}, ${status.machines} machines`);
+      say(`Firstlight ${status.version}, ${counted(status.machines, 'machine')}`);
       for (const one of status.serves) say(`serves ${one.interface} at ${one.url}`);
       for (const problem of status.contentProblems) say(`content: ${problem}`);
     });
