@@ -11,7 +11,7 @@ import { machinePath } from './paths.ts';
 import { refusal, unreachable } from './refusal.ts';
 
 /** What the command works with. `place`: where the API is, and the token for it. */
-export type ConsoleCli = { client: () => Pick<Client, 'get' | 'send'>; place: () => Place };
+type ConsoleCli = { client: () => Pick<Client, 'get' | 'send'>; place: () => Place };
 
 type Flags = { input: boolean; log?: number | true };
 type ShownLog = { boot: number; bytes: number };
@@ -30,6 +30,7 @@ const LEAVE_MS = 2000;
 /** Plain text and a cursor, whatever the machine made of them last. */
 const PLAIN = '\x1b[0m\x1b[?25h';
 
+/** The serial console of a machine, on this terminal. */
 export function addConsoleCommand(program: Command, cli: ConsoleCli): void {
   program
     .command('console <machine>')
@@ -110,7 +111,8 @@ function exitCodeOf(reason: unknown): number {
 // ------------------------------------------------------------------------------------------------- keys
 
 /** Whether the next key is the first of a line, and whether a ~ was the first. */
-export type Keys = { isAtStart: boolean; isEscape: boolean };
+type Keys = { isAtStart: boolean; isEscape: boolean };
+/** What keys mean: bytes for the machine, or an escape. */
 export type KeyAct = { kind: 'type'; bytes: Buffer } | { kind: 'break' | 'help' | 'leave' };
 
 const TILDE = 0x7e;

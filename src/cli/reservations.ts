@@ -38,6 +38,7 @@ const FORMATS = ['csv', 'dnsmasq', 'dnsmasq-leases', 'isc', 'isc-leases', 'kea',
 /** So many errors and so many notes are told; a person reads no more. */
 const MOST_TOLD = 20;
 
+/** What is kept for somebody: listed, made, given up, and taken over from other servers. */
 export function addReservationCommands(program: Command, { client, say }: Cli): void {
   const reservations = withFilters(
     program.command('reservations').description('addresses and names that are kept for somebody'),

@@ -24,6 +24,7 @@ type Flags = {
   loader?: string[];
 };
 
+/** The networks that are served. */
 export function addSubnetCommands(program: Command, { client, say }: Cli): void {
   const subnets = program
     .command('subnets')
