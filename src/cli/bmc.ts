@@ -3,13 +3,13 @@ import type { BootOrder, BootOrderVerdict } from '../bmc/boot-order.ts';
 import type { BmcLogEntry, InventoryField, Sensor } from '../bmc/driver.ts';
 import type { BmcHealth } from '../bmc/health.ts';
 import type { ScanAnswer, ScanSummary } from '../bmc/scan.ts';
-import { DRIVER_NAMES, describeOrder, type KeptOrder } from '../model/bmc.ts';
+import { BOOT_DEVICES, DRIVER_NAMES, describeOrder, type KeptOrder } from '../model/bmc.ts';
 import { duration } from '../model/duration.ts';
 import type { Credential, KeptLink } from '../store/bmcs.ts';
 import type { Cli } from './cli.ts';
 import { CliError } from './cli-error.ts';
 import { readPassword } from './input.ts';
-import { collect, splitPair, splitPort } from './options.ts';
+import { collect, oneOf, splitPair, splitPort } from './options.ts';
 import { machinePath } from './paths.ts';
 import { ago, clockTime, counted, table } from './print.ts';
 
@@ -31,15 +31,13 @@ type ShownBmc = {
 
 /** BMCs: where they are, how they do, what they tell; the credentials that many of them share. */
 export function addBmcCommands(program: Command, { client, say }: Cli): void {
-  const bmc = program
-    .command('bmc')
-    .description('the BMCs: set, find, allow, remove, health, sensors, log, inventory, scan');
+  const bmc = program.command('bmc').description('the BMCs: where they are, how they do, and what they tell');
 
   withLogin(
     bmc
       .command('set <machine> [address[:port]]')
       .description('tell the way to a machine, or a chain of ways: the first driver is tried first')
-      .option('--driver <name>', `${DRIVER_NAMES.join(', ')} (again for the next one)`, collect)
+      .option('--driver <name>', `${DRIVER_NAMES.join(', ')} (again for the next one)`, collectDrivers)
       .option('--setting <name=value>', "a driver's own setting (again for each)", collect),
   ).action(async (name: string, address: string | undefined, flags: SetFlags) => {
     const drivers = flags.driver ?? ['ipmi'];
@@ -152,7 +150,7 @@ export function addBmcCommands(program: Command, { client, say }: Cli): void {
   bmc
     .command('boot-order <machine>')
     .description("its firmware's own boot order, and whether it is as it should be")
-    .option('--device <device>', 'what should come first (network)', 'network')
+    .option('--device <device>', `what should come first: ${BOOT_DEVICES.join(', ')}`, oneOf(BOOT_DEVICES), 'network')
     .action(async (name: string, flags: { device: string }) => {
       const query = `?device=${encodeURIComponent(flags.device)}`;
       const shown = await client().get<BootOrder & { verdict: BootOrderVerdict }>(
@@ -252,7 +250,7 @@ function describeSummary({ asked, ipmi, redfish, both, silent, ended, unsent, wh
 }
 
 function describeHealth(name: string, { chain, power, health, quirks, orders }: ShownBmc): string {
-  const lines = [`${name} is ${power}`];
+  const lines = [power === 'unknown' ? `the power of ${name} is unknown` : `${name} is ${power}`];
   for (const link of chain) {
     const suite = link.learned.cipherSuite !== undefined ? `, cipher suite ${link.learned.cipherSuite}` : '';
     const print = link.learned.fingerprint !== undefined ? `, certificate ${link.learned.fingerprint}` : '';
@@ -285,6 +283,10 @@ function withLogin(command: Command): Command {
     .option('--user <user>', 'its user (admin)')
     .option('--password-file <file>', 'file with its password (- for standard input)')
     .option('--credential <name>', 'the credential of that name instead');
+}
+
+function collectDrivers(value: string, before: string[] | undefined): string[] {
+  return collect(oneOf(DRIVER_NAMES)(value), before);
 }
 
 function readLogin({ user, passwordFile, credential }: SetFlags) {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { PXE_STYLES } from '../model/machine.ts';
 import type { Cli } from './cli.ts';
-import { wholeNumber } from './options.ts';
+import { oneOf, wholeNumber } from './options.ts';
 import { machinePath } from './paths.ts';
 
 type Told = { profiles: string[]; pxeStyle: string; replyDelayMs: number };
@@ -23,7 +23,9 @@ export function addMachineDhcpCommands(program: Command, { client, say }: Cli): 
     });
 
   program
-    .command('pxe <machine> [style]')
+    .command('pxe')
+    .argument('<machine>')
+    .argument('[style]', undefined, oneOf(PXE_STYLES))
     .description(`how the firmware of a machine is told what to boot: ${PXE_STYLES.join(', ')}`)
     .option(
       '--delay-ms <ms>',

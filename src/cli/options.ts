@@ -13,6 +13,14 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** One of these words. The parser throws what commander tells beside the name of the option or argument. */
+export function oneOf(words: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (!words.includes(text)) throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.`);
+    return text;
+  };
+}
+
 /** `NAME=VALUE`; the value may be empty, and may hold a =. Throws CliError. */
 export function splitPair(pair: string): [name: string, value: string] {
   const at = pair.indexOf('=');

@@ -5,12 +5,12 @@ import type { Cli } from './cli.ts';
 import { CliError } from './cli-error.ts';
 import type { Client } from './client.ts';
 import { forEach } from './each.ts';
-import { wholeNumber } from './options.ts';
+import { oneOf, wholeNumber } from './options.ts';
 import { machinePath } from './paths.ts';
 import { ago } from './print.ts';
 
 /** What the API tells of a machine's power. */
-export type ShownPower = {
+type ShownPower = {
   power: 'on' | 'off' | 'unknown';
   since?: number;
   readAt?: number;
@@ -28,7 +28,7 @@ export function addPowerCommands(program: Command, { client, say }: Cli): void {
     .command('power <action> <machine...>')
     .description(`${POWER_ACTIONS.join(', ')}, status, done (what a person was asked to do) or cancel`)
     .option('--wait', 'until it has happened; the exit code tells whether it did')
-    .option('--boot <device>', `what is booted next: ${BOOT_DEVICES.join(', ')}`)
+    .option('--boot <device>', `what is booted next: ${BOOT_DEVICES.join(', ')}`, oneOf(BOOT_DEVICES))
     .option('--grace <seconds>', 'how long a soft off may take (120)', wholeNumber)
     .option('--hard', 'switch off what a soft off has not shut down by then')
     .option('--fresh', 'status: ask the BMC now')
@@ -63,10 +63,12 @@ export function addPowerCommands(program: Command, { client, say }: Cli): void {
     });
 
   program
-    .command('boot-device <device> <machine...>')
+    .command('boot-device')
+    .argument('<device>', undefined, oneOf(BOOT_DEVICES))
+    .argument('<machine...>')
     .description(`what it boots next: ${BOOT_DEVICES.join(', ')}`)
     .option('--persistent', 'from now on, where the BMC keeps it')
-    .option('--firmware <mode>', 'bios or uefi (as the machine was last seen)')
+    .option('--firmware <mode>', 'bios or uefi (as the machine was last seen)', oneOf(['bios', 'uefi']))
     .option('--uri <url>', 'what the device http loads')
     .option('--wait', 'until it was read back')
     .action((device: string, names: string[], flags: BootFlags) =>
@@ -125,7 +127,8 @@ async function tellPower(api: Client, name: string, fresh: boolean): Promise<str
     ...shown.orders.map((one) => `${describeOrder(one.order)} is ${one.state} (order ${one.id})`),
     shown.asked !== undefined ? `a person is asked: ${shown.asked}` : '',
   ].filter((one) => one !== '');
-  return `${name} is ${shown.power}${facts.length > 0 ? ` (${facts.join('; ')})` : ''}`.replace(' ago)', ')');
+  const told = shown.power === 'unknown' ? `the power of ${name} is unknown` : `${name} is ${shown.power}`;
+  return `${told}${facts.length > 0 ? ` (${facts.join('; ')})` : ''}`.replace(' ago)', ')');
 }
 
 async function cancelAll(api: Client, name: string): Promise<string> {
