@@ -7,10 +7,9 @@ import type { Client } from './client.ts';
 import { forEach } from './each.ts';
 import { oneOf, wholeNumber } from './options.ts';
 import { machinePath } from './paths.ts';
-import { ago } from './print.ts';
 
 /** What the API tells of a machine's power. */
-type ShownPower = {
+export type ShownPower = {
   power: 'on' | 'off' | 'unknown';
   since?: number;
   readAt?: number;
@@ -119,16 +118,26 @@ async function waitFor(api: Client, name: string, order: KeptOrder): Promise<str
 }
 
 async function tellPower(api: Client, name: string, fresh: boolean): Promise<string> {
-  const shown = await api.get<ShownPower>(`${machinePath(name)}/power${fresh ? '?fresh=true' : ''}`);
+  return describePower(
+    name,
+    await api.get<ShownPower>(`${machinePath(name)}/power${fresh ? '?fresh=true' : ''}`),
+    Date.now(),
+  );
+}
+
+/** `r1-07 is on (for 3m20s; read 12s ago)`. */
+export function describePower(name: string, shown: ShownPower, now: number): string {
   const facts = [
-    shown.since !== undefined ? `for ${ago(shown.since).replace(/ ago$/, '')}` : '',
-    shown.readAt !== undefined ? `read ${ago(shown.readAt)}` : '',
-    shown.unreachableSince !== undefined ? `its BMC has not answered for ${ago(shown.unreachableSince)}` : '',
+    shown.since !== undefined ? `for ${duration(now - shown.since)}` : '',
+    shown.readAt !== undefined ? `read ${duration(now - shown.readAt)} ago` : '',
+    shown.unreachableSince !== undefined
+      ? `its BMC has not answered for ${duration(now - shown.unreachableSince)}`
+      : '',
     ...shown.orders.map((one) => `${describeOrder(one.order)} is ${one.state} (order ${one.id})`),
     shown.asked !== undefined ? `a person is asked: ${shown.asked}` : '',
   ].filter((one) => one !== '');
   const told = shown.power === 'unknown' ? `the power of ${name} is unknown` : `${name} is ${shown.power}`;
-  return `${told}${facts.length > 0 ? ` (${facts.join('; ')})` : ''}`.replace(' ago)', ')');
+  return facts.length > 0 ? `${told} (${facts.join('; ')})` : told;
 }
 
 async function cancelAll(api: Client, name: string): Promise<string> {
