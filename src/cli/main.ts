@@ -31,16 +31,21 @@ const cli: Cli = {
   say: (line) => console.log(line),
 };
 
+// in the order of the help
+program.commandsGroup('Machines:');
 addMachineCommands(program, cli);
 addJobCommands(program, cli);
 addTimelineCommand(program, cli);
 addExplainCommand(program, cli);
+program.commandsGroup('Power and BMCs:');
 addPowerCommands(program, cli);
+addConsoleCommand(program, { client: cli.client, place: findCredentials });
 addBmcCommands(program, cli);
+program.commandsGroup('Addresses and DHCP:');
+addNetworkCommands(program, cli);
+program.commandsGroup('The appliance:');
 addContentCommands(program, cli);
 addStatusCommand(program, cli);
-addConsoleCommand(program, { client: cli.client, place: findCredentials });
-addNetworkCommands(program, cli);
 addServeCommand(program, cli);
 addLabCommand(program);
 
