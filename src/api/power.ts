@@ -86,7 +86,7 @@ export function addPowerRoutes(app: Api, { machines, orders, supervisor }: ApiOp
   );
 
   app.post('/api/v1/machines/:name/power', { schema: { params: ByName, body: Power } }, async (request, reply) => {
-    const order = placePower(named(request.params.name), request.body, request.operator);
+    const order = placePower(machines.named(request.params.name), request.body, request.operator);
     const answered = await answer(order, request.body.wait);
     return reply.code(answered.order.endedAt !== undefined ? 200 : 202).send(answered);
   });

@@ -1,15 +1,17 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BootOrder, BootOrderVerdict } from '../bmc/boot-order.ts';
 import type { BmcLogEntry, InventoryField, Sensor } from '../bmc/driver.ts';
 import type { BmcHealth } from '../bmc/health.ts';
 import type { ScanAnswer, ScanSummary } from '../bmc/scan.ts';
-import { DRIVER_NAMES, describeOrder, type KeptOrder } from '../model/bmc.ts';
+import { BOOT_DEVICES, DRIVER_NAMES, describeOrder, type KeptOrder } from '../model/bmc.ts';
+import { duration } from '../model/duration.ts';
 import type { Credential, KeptLink } from '../store/bmcs.ts';
-import { CliError } from './client.ts';
-import { machinePath } from './each.ts';
-import { type Cli, collect, counted } from './network.ts';
-import { ago, clockTime, seconds, table } from './print.ts';
+import type { Cli } from './cli.ts';
+import { CliError } from './cli-error.ts';
+import { readPassword } from './input.ts';
+import { collect, oneOf, splitPair, splitPort } from './options.ts';
+import { machinePath } from './paths.ts';
+import { ago, clockTime, counted, table } from './print.ts';
 
 type SetFlags = {
   driver?: string[];
@@ -29,22 +31,20 @@ type ShownBmc = {
 
 /** BMCs: where they are, how they do, what they tell; the credentials that many of them share. */
 export function addBmcCommands(program: Command, { client, say }: Cli): void {
-  const bmc = program
-    .command('bmc')
-    .description('the BMCs: set, find, allow, remove, health, sensors, log, inventory, scan');
+  const bmc = program.command('bmc').description('the BMCs: where they are, how they do, and what they tell');
 
   withLogin(
     bmc
       .command('set <machine> [address[:port]]')
       .description('tell the way to a machine, or a chain of ways: the first driver is tried first')
-      .option('--driver <name>', `${DRIVER_NAMES.join(', ')} (again for the next one)`, collect)
+      .option('--driver <name>', `${DRIVER_NAMES.join(', ')} (again for the next one)`, collectDrivers)
       .option('--setting <name=value>', "a driver's own setting (again for each)", collect),
   ).action(async (name: string, address: string | undefined, flags: SetFlags) => {
     const drivers = flags.driver ?? ['ipmi'];
     const [host, port] = splitPort(address);
     if (port !== undefined && drivers.length > 1)
       throw new CliError(`which of ${drivers.join(', ')} has port ${port}? Set one driver, or leave the port away`);
-    const settings = Object.fromEntries((flags.setting ?? []).map(readSetting));
+    const settings = Object.fromEntries((flags.setting ?? []).map(splitPair));
     const login = readLogin(flags);
     const chain = drivers.map((driver) => ({
       driver,
@@ -150,7 +150,7 @@ export function addBmcCommands(program: Command, { client, say }: Cli): void {
   bmc
     .command('boot-order <machine>')
     .description("its firmware's own boot order, and whether it is as it should be")
-    .option('--device <device>', 'what should come first (network)', 'network')
+    .option('--device <device>', `what should come first: ${BOOT_DEVICES.join(', ')}`, oneOf(BOOT_DEVICES), 'network')
     .action(async (name: string, flags: { device: string }) => {
       const query = `?device=${encodeURIComponent(flags.device)}`;
       const shown = await client().get<BootOrder & { verdict: BootOrderVerdict }>(
@@ -250,7 +250,7 @@ function describeSummary({ asked, ipmi, redfish, both, silent, ended, unsent, wh
 }
 
 function describeHealth(name: string, { chain, power, health, quirks, orders }: ShownBmc): string {
-  const lines = [`${name} is ${power}`];
+  const lines = [power === 'unknown' ? `the power of ${name} is unknown` : `${name} is ${power}`];
   for (const link of chain) {
     const suite = link.learned.cipherSuite !== undefined ? `, cipher suite ${link.learned.cipherSuite}` : '';
     const print = link.learned.fingerprint !== undefined ? `, certificate ${link.learned.fingerprint}` : '';
@@ -268,7 +268,7 @@ function describeHealth(name: string, { chain, power, health, quirks, orders }: 
   for (const order of orders)
     lines.push(
       `  ${clockTime(order.createdAt)}  ${order.state.padEnd(9)} ${describeOrder(order.order)}${order.result === '' ? '' : `: ${order.result}`}` +
-        ` (${order.askedBy}${order.endedAt !== undefined ? `, ${seconds(order.endedAt - (order.startedAt ?? order.createdAt))}` : ''}${order.driver !== undefined ? `, ${order.driver}` : ''})`,
+        ` (${order.askedBy}${order.endedAt !== undefined ? `, ${duration(order.endedAt - (order.startedAt ?? order.createdAt))}` : ''}${order.driver !== undefined ? `, ${order.driver}` : ''})`,
     );
   return lines.join('\n');
 }
@@ -285,26 +285,12 @@ function withLogin(command: Command): Command {
     .option('--credential <name>', 'the credential of that name instead');
 }
 
+function collectDrivers(value: string, before: string[] | undefined): string[] {
+  return collect(oneOf(DRIVER_NAMES)(value), before);
+}
+
 function readLogin({ user, passwordFile, credential }: SetFlags) {
   if (credential !== undefined) return { credential };
   if (passwordFile === undefined) return user === undefined ? {} : { user };
   return { user: user ?? 'admin', password: readPassword(passwordFile) };
-}
-
-/** From a file: an argument would be seen by everybody on this host. */
-export function readPassword(file: string): string {
-  return readFileSync(file === '-' ? 0 : file, 'utf8').replace(/\r?\n$/, '');
-}
-
-function readSetting(pair: string): [string, string] {
-  const at = pair.indexOf('=');
-  if (at < 1) throw new CliError(`${pair} is not of the form NAME=VALUE`);
-  return [pair.slice(0, at), pair.slice(at + 1)];
-}
-
-/** `10.1.0.7:6230`; an IPv6 address with a port stands in brackets. */
-export function splitPort(text: string | undefined): [string | undefined, number | undefined] {
-  const match = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(text ?? '');
-  if (!match) return [text, undefined];
-  return [match[1] ?? match[2], match[3] === undefined ? undefined : Number(match[3])];
 }

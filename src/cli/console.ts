@@ -2,11 +2,16 @@ import { once } from 'node:events';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Command, InvalidArgumentError } from 'commander';
-import { CliError, type Client } from './client.ts';
+import type { Command } from 'commander';
+import { CliError } from './cli-error.ts';
+import type { Client } from './client.ts';
+import type { Place } from './credentials.ts';
+import { wholeNumber } from './options.ts';
+import { machinePath } from './paths.ts';
+import { refusal, unreachable } from './refusal.ts';
 
 /** What the command works with. `place`: where the API is, and the token for it. */
-export type ConsoleCli = { client: () => Pick<Client, 'get' | 'send'>; place: () => { url: string; token: string } };
+type ConsoleCli = { client: () => Pick<Client, 'get' | 'send'>; place: () => Place };
 
 type Flags = { input: boolean; log?: number | true };
 type ShownLog = { boot: number; bytes: number };
@@ -25,28 +30,24 @@ const LEAVE_MS = 2000;
 /** Plain text and a cursor, whatever the machine made of them last. */
 const PLAIN = '\x1b[0m\x1b[?25h';
 
+/** The serial console of a machine, on this terminal. */
 export function addConsoleCommand(program: Command, cli: ConsoleCli): void {
   program
     .command('console <machine>')
     .description('the serial console of a machine: what it prints, and what you type; ~. leaves it')
     .option('--no-input', 'only watch')
-    .option('--log [boot]', 'print what was kept of a boot instead, without a number the newest', bootNumber)
+    .option('--log [boot]', 'print what was kept of a boot instead, without a number the newest', wholeNumber)
     .addHelpText(
       'after',
       '\nOn a terminal every key goes to the machine; ~? at the start of a line tells the exceptions.\nWithout one, what comes on standard input is typed as it is; the console stays open until it is interrupted.',
     )
     .action(async (name: string, flags: Flags) => {
-      const path = `/api/v1/machines/${encodeURIComponent(name)}/console`;
+      const path = `${machinePath(name)}/console`;
       process.exitCode =
         flags.log === undefined
           ? await watchConsole(name, path, flags.input, cli)
           : await printLog(path, flags.log, cli);
     });
-}
-
-function bootNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('it is not the number of a boot');
-  return Number(text);
 }
 
 async function printLog(path: string, wanted: number | true, { client, place }: ConsoleCli): Promise<number> {
@@ -110,7 +111,8 @@ function exitCodeOf(reason: unknown): number {
 // ------------------------------------------------------------------------------------------------- keys
 
 /** Whether the next key is the first of a line, and whether a ~ was the first. */
-export type Keys = { isAtStart: boolean; isEscape: boolean };
+type Keys = { isAtStart: boolean; isEscape: boolean };
+/** What keys mean: bytes for the machine, or an escape. */
 export type KeyAct = { kind: 'type'; bytes: Buffer } | { kind: 'break' | 'help' | 'leave' };
 
 const TILDE = 0x7e;
@@ -245,29 +247,16 @@ async function print(bytes: IncomingMessage): Promise<void> {
 }
 
 /** An answer as a stream of its bytes. fetch() gives up a body that is silent for five minutes, and a console may be for days. */
-async function openBytes(
-  { url, token }: { url: string; token: string },
-  path: string,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
+async function openBytes({ url, token }: Place, path: string, signal: AbortSignal): Promise<IncomingMessage> {
   const open = url.startsWith('https:') ? requestHttps : requestHttp;
   const asked = open(`${url}${path}`, { headers: { Authorization: `Bearer ${token}` }, signal });
   asked.end();
-  const [answer] = (await once(asked, 'response').catch((error: Error & { code?: string }) => {
-    throw new CliError(`no Firstlight answers at ${url} (${error.code ?? error.message})`);
+  const [answer] = (await once(asked, 'response').catch((error: unknown) => {
+    throw unreachable(url, error);
   })) as [IncomingMessage];
   asked.on('error', () => undefined); // told by the answer, which ends with it
   if (answer.statusCode === 200) return answer;
   let text = '';
   for await (const part of answer.setEncoding('utf8')) text += part as string;
-  throw new CliError(describeRefusal(text) ?? `${url}${path} answers ${answer.statusCode}`);
-}
-
-function describeRefusal(text: string): string | undefined {
-  try {
-    const { error, next } = JSON.parse(text) as { error?: string; next?: string };
-    return error === undefined ? undefined : [error, next].filter((part) => part !== undefined).join('\n  ');
-  } catch {
-    return undefined;
-  }
+  throw refusal(`${url}${path}`, answer.statusCode ?? 0, text);
 }

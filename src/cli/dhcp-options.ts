@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { CliError } from './client.ts';
-import type { Cli } from './network.ts';
+import type { Cli } from './cli.ts';
+import { CliError } from './cli-error.ts';
 import { table } from './print.ts';
 
 type ShownSetting = {
@@ -18,6 +18,10 @@ type KnownOption = { code: number; name: string; source: string; shape?: string;
 const SCOPES = ['subnet', 'profile', 'reservation', 'machine'];
 const SCOPE_HELP = 'global, subnet NAME, profile NAME, reservation ID or machine NAME';
 
+/** What the words are, by how many stand behind the level. */
+const WANTED = ['the level', 'level and option', 'level, option and value (in quotes when it has blanks)'];
+
+/** DHCP options: set at each level, looked up, and defined. */
 export function addDhcpOptionCommands(program: Command, { client, say }: Cli): void {
   program
     .command('options [scope...]')
@@ -95,11 +99,9 @@ function optionsPath(words: readonly string[], count: number): { path: string; r
   const [scope = '', of = ''] = words;
   const length = scope === 'global' ? 1 : 2;
   if (scope !== 'global' && !SCOPES.includes(scope))
-    throw new CliError(`${JSON.stringify(scope)} is no level for options: ${SCOPE_HELP}`);
+    throw new CliError(`${JSON.stringify(scope)} is no level for options\n  a level is ${SCOPE_HELP}`);
   if (words.length !== length + count)
-    throw new CliError(
-      `${words.join(' ')}: ${['say the level', 'say level and option', 'say level, option and value (in quotes when it has blanks)'][count]}: ${SCOPE_HELP}`,
-    );
+    throw new CliError(`say ${WANTED[count]}, and not: ${words.join(' ')}\n  a level is ${SCOPE_HELP}`);
   const path = scope === 'global' ? '/api/v1/options/global' : `/api/v1/options/${scope}/${encodeURIComponent(of)}`;
   return { path, rest: words.slice(length) };
 }

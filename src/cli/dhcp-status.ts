@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type Cli, counted } from './network.ts';
-import { ago, table } from './print.ts';
+import type { Cli } from './cli.ts';
+import { ago, counted, table } from './print.ts';
 
 type Pool = {
   subnet: string;

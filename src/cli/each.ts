@@ -1,7 +1,4 @@
-/** Where the API has a machine. */
-export function machinePath(name: string): string {
-  return `/api/v1/machines/${encodeURIComponent(name)}`;
-}
+import { describeError } from './describe-error.ts';
 
 /** Do it for each name and say what came of it; one that fails does not keep the others from being done. */
 export async function forEach(
@@ -13,7 +10,7 @@ export async function forEach(
   for (const [index, result] of results.entries()) {
     if (result.status === 'fulfilled') say(result.value);
     else {
-      console.error(`${names[index]}: ${(result.reason as Error).message}`);
+      for (const line of describeError(result.reason)) console.error(`${names[index]}: ${line}`);
       process.exitCode = 1;
     }
   }

@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
+import type { Cli } from './cli.ts';
 import { csv } from './csv.ts';
-import { type Cli, queryOf, readAll } from './network.ts';
+import { oneOf } from './options.ts';
+import { queryOf } from './paths.ts';
 import { table } from './print.ts';
+import { readAll } from './read-all.ts';
 
 type ShownLease = {
   address: string;
@@ -19,13 +22,15 @@ type ShownLease = {
 };
 type Filters = { state?: string; subnet?: string; mac?: string; machine?: string; text?: string };
 
+const STATES = ['bound', 'expired', 'released', 'declined'];
 const TITLES = ['ADDRESS', 'SUBNET', 'MAC', 'MACHINE', 'HOSTNAME', 'STATE', 'UNTIL', 'THROUGH'];
 
+/** What is given out: listed, kept for good, ended. */
 export function addLeaseCommands(program: Command, { client, say }: Cli): void {
   program
     .command('leases')
     .description('addresses given out')
-    .option('--state <state>', 'only these: bound, expired, released or declined')
+    .option('--state <state>', `only these: ${STATES.join(', ')}`, oneOf(STATES))
     .option('--subnet <name>', 'only of this subnet')
     .option('--mac <mac>', 'only of this card')
     .option('--machine <name>', 'only of this machine')

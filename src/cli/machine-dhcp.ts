@@ -1,13 +1,15 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { PXE_STYLES } from '../model/machine.ts';
-import type { Cli } from './network.ts';
+import type { Cli } from './cli.ts';
+import { oneOf, wholeNumber } from './options.ts';
+import { machinePath } from './paths.ts';
 
 type Told = { profiles: string[]; pxeStyle: string; replyDelayMs: number };
 
 /** How DHCP answers one machine. */
 export function addMachineDhcpCommands(program: Command, { client, say }: Cli): void {
   const ask = (name: string, change: object): Promise<Told> => {
-    const path = `/api/v1/machines/${encodeURIComponent(name)}`;
+    const path = machinePath(name);
     return Object.keys(change).length === 0 ? client().get<Told>(path) : client().send<Told>('PATCH', path, change);
   };
 
@@ -21,9 +23,15 @@ export function addMachineDhcpCommands(program: Command, { client, say }: Cli): 
     });
 
   program
-    .command('pxe <machine> [style]')
+    .command('pxe')
+    .argument('<machine>')
+    .argument('[style]', undefined, oneOf(PXE_STYLES))
     .description(`how the firmware of a machine is told what to boot: ${PXE_STYLES.join(', ')}`)
-    .option('--delay-ms <ms>', 'wait so long before each answer: some firmware misses one that comes at once', integer)
+    .option(
+      '--delay-ms <ms>',
+      'wait so long before each answer: some firmware misses one that comes at once',
+      wholeNumber,
+    )
     .action(async (name: string, style: string | undefined, flags: { delayMs?: number }) => {
       const told = await ask(name, {
         ...(style === undefined ? {} : { pxeStyle: style }),
@@ -31,9 +39,4 @@ export function addMachineDhcpCommands(program: Command, { client, say }: Cli): 
       });
       say(`${name}: PXE style ${told.pxeStyle}, answers after ${told.replyDelayMs} ms`);
     });
-}
-
-function integer(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('it is not a whole number');
-  return Number(text);
 }

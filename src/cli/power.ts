@@ -1,9 +1,12 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { BOOT_DEVICES, describeOrder, type KeptOrder, POWER_ACTIONS, type PowerAction } from '../model/bmc.ts';
-import { CliError, type Client } from './client.ts';
-import { forEach, machinePath } from './each.ts';
-import type { Cli } from './network.ts';
-import { ago, seconds } from './print.ts';
+import { duration } from '../model/duration.ts';
+import type { Cli } from './cli.ts';
+import { CliError } from './cli-error.ts';
+import type { Client } from './client.ts';
+import { forEach } from './each.ts';
+import { oneOf, wholeNumber } from './options.ts';
+import { machinePath } from './paths.ts';
 
 /** What the API tells of a machine's power. */
 export type ShownPower = {
@@ -24,7 +27,7 @@ export function addPowerCommands(program: Command, { client, say }: Cli): void {
     .command('power <action> <machine...>')
     .description(`${POWER_ACTIONS.join(', ')}, status, done (what a person was asked to do) or cancel`)
     .option('--wait', 'until it has happened; the exit code tells whether it did')
-    .option('--boot <device>', `what is booted next: ${BOOT_DEVICES.join(', ')}`)
+    .option('--boot <device>', `what is booted next: ${BOOT_DEVICES.join(', ')}`, oneOf(BOOT_DEVICES))
     .option('--grace <seconds>', 'how long a soft off may take (120)', wholeNumber)
     .option('--hard', 'switch off what a soft off has not shut down by then')
     .option('--fresh', 'status: ask the BMC now')
@@ -59,10 +62,12 @@ export function addPowerCommands(program: Command, { client, say }: Cli): void {
     });
 
   program
-    .command('boot-device <device> <machine...>')
+    .command('boot-device')
+    .argument('<device>', undefined, oneOf(BOOT_DEVICES))
+    .argument('<machine...>')
     .description(`what it boots next: ${BOOT_DEVICES.join(', ')}`)
     .option('--persistent', 'from now on, where the BMC keeps it')
-    .option('--firmware <mode>', 'bios or uefi (as the machine was last seen)')
+    .option('--firmware <mode>', 'bios or uefi (as the machine was last seen)', oneOf(['bios', 'uefi']))
     .option('--uri <url>', 'what the device http loads')
     .option('--wait', 'until it was read back')
     .action((device: string, names: string[], flags: BootFlags) =>
@@ -106,23 +111,35 @@ export function addPowerCommands(program: Command, { client, say }: Cli): void {
 /** Waits for the order's end and tells it. Throws CliError when it failed. */
 async function waitFor(api: Client, name: string, order: KeptOrder): Promise<string> {
   let ended = order;
+  // each answer comes within a minute
   while (ended.endedAt === undefined) ended = await api.get<KeptOrder>(`/api/v1/orders/${order.id}?wait=true`);
-  const took = seconds((ended.endedAt ?? 0) - (ended.startedAt ?? ended.createdAt));
+  const took = duration((ended.endedAt ?? 0) - (ended.startedAt ?? ended.createdAt));
   const text = `${describeOrder(ended.order)}: ${ended.result}`;
   if (ended.state !== 'done') throw new CliError(`${text} (${ended.state} after ${took})`);
   return `${name}: ${text} (${took}, ${ended.driver})`;
 }
 
 async function tellPower(api: Client, name: string, fresh: boolean): Promise<string> {
-  const shown = await api.get<ShownPower>(`${machinePath(name)}/power${fresh ? '?fresh=true' : ''}`);
+  return describePower(
+    name,
+    await api.get<ShownPower>(`${machinePath(name)}/power${fresh ? '?fresh=true' : ''}`),
+    Date.now(),
+  );
+}
+
+/** `r1-07 is on (for 3m20s; read 12s ago)`. */
+export function describePower(name: string, shown: ShownPower, now: number): string {
   const facts = [
-    shown.since !== undefined ? `for ${ago(shown.since).replace(/ ago$/, '')}` : '',
-    shown.readAt !== undefined ? `read ${ago(shown.readAt)}` : '',
-    shown.unreachableSince !== undefined ? `its BMC has not answered for ${ago(shown.unreachableSince)}` : '',
+    shown.since !== undefined ? `for ${duration(now - shown.since)}` : '',
+    shown.readAt !== undefined ? `read ${duration(now - shown.readAt)} ago` : '',
+    shown.unreachableSince !== undefined
+      ? `its BMC has not answered for ${duration(now - shown.unreachableSince)}`
+      : '',
     ...shown.orders.map((one) => `${describeOrder(one.order)} is ${one.state} (order ${one.id})`),
     shown.asked !== undefined ? `a person is asked: ${shown.asked}` : '',
   ].filter((one) => one !== '');
-  return `${name} is ${shown.power}${facts.length > 0 ? ` (${facts.join('; ')})` : ''}`.replace(' ago)', ')');
+  const told = shown.power === 'unknown' ? `the power of ${name} is unknown` : `${name} is ${shown.power}`;
+  return facts.length > 0 ? `${told} (${facts.join('; ')})` : told;
 }
 
 async function cancelAll(api: Client, name: string): Promise<string> {
@@ -133,9 +150,4 @@ async function cancelAll(api: Client, name: string): Promise<string> {
   for (const { id } of orders.toReversed())
     ended.push(await api.send<KeptOrder>('POST', `/api/v1/orders/${id}/cancel`));
   return `${name}: ${ended.map((one) => `${describeOrder(one.order)} ${one.result}`).join('; ')}`;
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('it is not a whole number');
-  return Number(text);
 }

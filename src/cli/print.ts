@@ -1,3 +1,4 @@
+import { duration } from '../model/duration.ts';
 import type { StreamedEvent } from './client.ts';
 
 /** Rows as aligned columns under their titles. */
@@ -22,7 +23,7 @@ export function timelinePrinter(write: (line: string) => void, withReasons = fal
       boot = event.boot;
       write(`--- boot ${boot}`);
     }
-    const delta = before === undefined ? '' : `+${seconds(event.at - before)}`;
+    const delta = before === undefined ? '' : `+${duration(event.at - before)}`;
     before = event.at;
     write(`${clockTime(event.at)} ${delta.padStart(8)}  ${event.kind.padEnd(18)} ${event.text}`);
     if (withReasons) for (const reason of event.because ?? []) write(`${''.padEnd(42)}because ${reason.text}`);
@@ -36,16 +37,12 @@ export function clockTime(at: number): string {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
 }
 
-/** `0.4s`, `12s`, `3m20s`, `2h05m`. */
-export function seconds(ms: number): string {
-  const total = Math.max(ms, 0) / 1000;
-  if (total < 10) return `${total.toFixed(1)}s`;
-  if (total < 60) return `${Math.round(total)}s`;
-  if (total < 3600) return `${Math.floor(total / 60)}m${String(Math.floor(total % 60)).padStart(2, '0')}s`;
-  return `${Math.floor(total / 3600)}h${String(Math.floor((total % 3600) / 60)).padStart(2, '0')}m`;
+/** `3m20s ago`; 'never' for what never was. */
+export function ago(at: number | undefined): string {
+  return at === undefined ? 'never' : `${duration(Date.now() - at)} ago`;
 }
 
-/** `vm-01 (3m20s ago)` needs this; 'never' for what never was. */
-export function ago(at: number | undefined): string {
-  return at === undefined ? 'never' : `${seconds(Date.now() - at)} ago`;
+/** `1 lease`, `2 leases`. */
+export function counted(number: number, noun: string, ending = 's'): string {
+  return `${number} ${noun}${number === 1 ? '' : ending}`;
 }

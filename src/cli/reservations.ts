@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
-import { CliError } from './client.ts';
-import { type Cli, counted, queryOf, readAll } from './network.ts';
-import { table } from './print.ts';
+import type { Cli } from './cli.ts';
+import { CliError } from './cli-error.ts';
+import { readText } from './input.ts';
+import { queryOf } from './paths.ts';
+import { counted, table } from './print.ts';
+import { readAll } from './read-all.ts';
 
 type ShownReservation = {
   id: number;
@@ -36,6 +38,7 @@ const FORMATS = ['csv', 'dnsmasq', 'dnsmasq-leases', 'isc', 'isc-leases', 'kea',
 /** So many errors and so many notes are told; a person reads no more. */
 const MOST_TOLD = 20;
 
+/** What is kept for somebody: listed, made, given up, and taken over from other servers. */
 export function addReservationCommands(program: Command, { client, say }: Cli): void {
   const reservations = withFilters(
     program.command('reservations').description('addresses and names that are kept for somebody'),
@@ -179,23 +182,4 @@ function parts({ added, leases, subnets, options }: Imported): string {
   ]
     .filter((part) => part !== '')
     .join(', ');
-}
-
-/** Why a file cannot be read, in plain words. */
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EISDIR: 'it is a directory: name one file of it',
-  EACCES: 'you may not read it',
-};
-
-/** The text of a file: UTF-8, or UTF-16 with its byte order mark, as Windows writes it. */
-function readText(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file === '-' ? 0 : file);
-  } catch (error) {
-    const { code = '', message } = error as { code?: string; message: string };
-    throw new CliError(`${file} cannot be read: ${REASONS[code] ?? message}`);
-  }
-  return bytes.toString(bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf16le' : 'utf8');
 }

@@ -1,8 +1,10 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { duration } from '../model/duration.ts';
 import type { Subnet } from '../model/network.ts';
-import { CliError } from './client.ts';
-import { type Cli, collect } from './network.ts';
-import { seconds, table } from './print.ts';
+import type { Cli } from './cli.ts';
+import { CliError } from './cli-error.ts';
+import { collect, wholeNumber } from './options.ts';
+import { table } from './print.ts';
 
 type ShownSubnet = Omit<Subnet, 'cidr'> & { cidr: string; notes?: string[] };
 type Flags = {
@@ -22,6 +24,7 @@ type Flags = {
   loader?: string[];
 };
 
+/** The networks that are served. */
 export function addSubnetCommands(program: Command, { client, say }: Cli): void {
   const subnets = program
     .command('subnets')
@@ -85,7 +88,7 @@ function withSubnetFlags(command: Command): Command {
     .option('--gateway <address>', 'router told to machines; none takes it away')
     .option('--dns <address>', 'name server told to machines (again for each); none', collect)
     .option('--domain <name>', 'domain told to machines; none')
-    .option('--lease-seconds <seconds>', 'how long a lease lasts', integer)
+    .option('--lease-seconds <seconds>', 'how long a lease lasts', wholeNumber)
     .option('--authoritative', 'refuse addresses that are not of this network')
     .option('--no-authoritative', 'stay silent about them: another server may know better')
     .option('--relay <address>', 'a relay agent that may pass requests on (again for each); none', collect)
@@ -147,7 +150,7 @@ function rowOf(subnet: ShownSubnet): string[] {
     subnet.pools.map(({ first, last }) => `${first}-${last}`).join(' ') || '-',
     subnet.gateway ?? '-',
     subnet.dns.join(' ') || '-',
-    seconds(subnet.leaseSeconds * 1000),
+    duration(subnet.leaseSeconds * 1000),
     subnet.relays.join(' ') || '-',
     subnet.guests === undefined ? 'any' : String(subnet.guests),
   ];
@@ -157,11 +160,6 @@ function subnetPath(name: string): string {
   return `/api/v1/subnets/${encodeURIComponent(name)}`;
 }
 
-function integer(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('it is not a whole number');
-  return Number(text);
-}
-
 function limit(text: string): number | null {
-  return text === 'none' ? null : integer(text);
+  return text === 'none' ? null : wholeNumber(text);
 }

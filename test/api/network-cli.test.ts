@@ -1,82 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createApi } from '../../src/api/server.ts';
 import type { Ipv4 } from '../../src/wire/address.ts';
-import { type Harness, type Options, REPOSITORY, withHarness } from '../harness.ts';
-
-type Run = (...words: string[]) => Promise<{ out: string; err: string; code: number }>;
-
-/** The CLI as a process of its own, against an API that listens on loopback. */
-function withCli(check: (run: Run, harness: Harness) => Promise<void>, options: Options = {}): Promise<void> {
-  return withHarness(options, async (harness) => {
-    const api = await createApi({
-      ...harness,
-      version: '0.0.0',
-      problems: () => [],
-      foreignServers: () => [
-        {
-          serverId: '10.77.0.66',
-          interface: 'rack1',
-          mac: '52:54:00:00:00:66',
-          isFirstlight: false,
-          isGone: false,
-          lastSeen: Date.now(),
-          offers: { address: '10.77.0.200' },
-          spoils: [{ rule: 'file', text: 'it names a boot file of its own' }],
-        } as never,
-      ],
-    });
-    const port = await listen(api);
-    const env = {
-      ...process.env,
-      FIRSTLIGHT_URL: `http://127.0.0.1:${port}`,
-      FIRSTLIGHT_TOKEN: harness.tokens.issue('ada', harness.clock()),
-    };
-    const main = join(REPOSITORY, 'src/cli/main.ts');
-    const run: Run = (...words) =>
-      new Promise((resolve) => {
-        const child = execFile(
-          process.execPath,
-          ['--disable-warning=ExperimentalWarning', main, ...words],
-          { env },
-          (error, out, err) => resolve({ out, err, code: error ? Number(error.code) : 0 }),
-        );
-        child.stdin?.end();
-      });
-    try {
-      await check(run, harness);
-    } finally {
-      await api.close();
-    }
-  });
-}
-
-async function listen(api: Awaited<ReturnType<typeof createApi>>): Promise<number> {
-  for (let port = 20_000 + Math.floor(Math.random() * 20_000); ; port++)
-    try {
-      await api.listen({ host: '127.0.0.1', port });
-      return port;
-    } catch (error) {
-      if (!/port is taken/.test((error as Error).message)) throw error;
-    }
-}
-
-/** What it says, without the blanks that only align. */
-async function said(run: Promise<{ out: string; err: string; code: number }>): Promise<string> {
-  const { out, err, code } = await run;
-  assert.deepEqual([code, err], [0, ''], out);
-  return out.replace(/ {2,}/g, '  ').trimEnd();
-}
-
-async function refused(run: Promise<{ out: string; err: string; code: number }>, what: RegExp): Promise<string> {
-  const { out, err, code } = await run;
-  assert.notEqual(code, 0, out);
-  assert.match(err, what);
-  return out;
-}
+import { refused, said, withCli } from '../cli/rig.ts';
 
 test('subnets are listed, made, changed and removed', () =>
   withCli(async (run) => {

@@ -279,9 +279,7 @@ test('an image task that is given again names the same first-boot token', () =>
 
 test('a task that cannot be rendered leaves nothing behind: no token, no start, no task', () =>
   withDoor(async ({ harness, machine, get, token }) => {
-    const job = harness.install(machine, 'debian-12-image');
-    harness.db.sql.prepare('UPDATE job SET params = ?').run(JSON.stringify({ timezone: 'not a zone' }));
-    harness.jobs.reload();
+    const job = harness.install(machine, 'debian-12-image', { params: { timezone: 'not a zone' } });
     assert.equal((await get(`${token('scout')}/work`)).status, 500);
     assert.deepEqual([firstBootsIn(harness), harness.jobs.ticketOf(job.id)?.attempts], [0, 0]);
     assert.match(harness.jobs.byId(job.id)?.why ?? '', /^tasks\/install-image\.sh\.hbs cannot be rendered/);

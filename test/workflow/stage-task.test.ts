@@ -109,5 +109,5 @@ test('a machine that is locked or ignored is given no task, and its job goes on'
     harness.machines.setLocked(machine.id, false);
     harness.machines.setState(machine.id, 'ignored');
     assert.equal((await get('work?wait=0')).status, 204);
-    assert.equal(harness.jobs.lastOf(machine.id)?.state, 'running');
+    assert.equal(harness.jobs.runningOf(machine.id)?.state, 'running');
   }));
