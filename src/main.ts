@@ -31,6 +31,7 @@ import { joinParts } from './parts.ts';
 import { dropPrivileges } from './privileges.ts';
 import { openProbeSockets, type ProbeSockets } from './probe-sockets.ts';
 import { lockFile, openServedSockets, type ServedSockets, SocketError } from './sockets.ts';
+import { StartError } from './start-error.ts';
 import { openDb } from './store/db.ts';
 import type { Network } from './store/network.ts';
 import { KEY_VARIABLE, openSecrets } from './store/secrets.ts';
@@ -291,7 +292,7 @@ function takeLock(folder: string): number {
   if (!lockFile(fd)) {
     const holder = readFileSync(path, 'utf8').trim();
     closeSync(fd);
-    throw new Error(
+    throw new StartError(
       `another Firstlight (process ${holder || 'unknown'}) uses ${folder} already: stop it first, or name another folder with --data`,
     );
   }
