@@ -114,7 +114,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
     { prefix: '/run/', handle: door.handle },
     ...mirrors.map(({ path, mirror }) => ({ prefix: `${path}/`, handle: mirror.handle })),
   ];
-  const onEvent = createTftpTeller({ events, leases, log });
+  const onEvent = createTftpTeller({ events, leases, log, steady });
   const fileServers = sockets.map((one, index) => {
     const arrival = arrivals[index] as Arrival;
     const http = createBootHttpServer({ listenFd: one.httpFd, arrival, files, routes, events });

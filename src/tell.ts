@@ -9,12 +9,42 @@ export type TftpTellerOptions = {
   events: Pick<Events, 'emit'>;
   leases: Pick<Leases, 'macAt'>;
   log: (line: string) => void;
+  /** Milliseconds that go on evenly whatever the host's clock is set to. */
+  steady: () => number;
 };
 
+/** What the TFTP server refuses by itself is told once for each client and code within this time, */
+const QUIET_MS = 10 * 60 * 1000;
+/** and so many times in all: whoever makes up addresses cannot fill the log. */
+const MOST_TOLD = 64;
+/** Of a name that is refused; a write request may bring one as long as its datagram. */
+const NAME_SHOWN = 100;
+
 /** Told what the TFTP server does: on the timeline of the machine that it is about, or on the log. */
-export function createTftpTeller({ events, leases, log }: TftpTellerOptions): (event: TftpEvent) => void {
+export function createTftpTeller({ events, leases, log, steady }: TftpTellerOptions): (event: TftpEvent) => void {
+  const told = new Set<string>();
+  let quietUntil = 0;
+
+  function tellRefused({ address, name, code, text }: TftpEvent & { kind: 'refused' }): void {
+    // every other refusal is a decision, which stands where it was made: on the machine's timeline
+    if (code !== 'busy' && code !== 'illegal') return;
+    const now = steady();
+    if (now >= quietUntil) {
+      told.clear();
+      quietUntil = now + QUIET_MS;
+    }
+    const key = `${code} ${address}`;
+    if (told.size >= MOST_TOLD || told.has(key)) return;
+    told.add(key);
+    const what = name === '' ? 'sent no request' : `asked for ${name.slice(0, NAME_SHOWN)}`;
+    if (told.size < MOST_TOLD) return log(`TFTP: ${address} ${what}: ${text}`);
+    quietUntil = now + QUIET_MS;
+    log(`TFTP: ${address} ${what}: ${text}; more of this is not told for ${QUIET_MS / 60_000} minutes`);
+  }
+
   return (event) => {
     if (event.kind === 'trouble') return log(`TFTP: ${event.text}`);
+    if (event.kind === 'refused') return tellRefused(event);
     const path = parseBootPath(event.name);
     const mac = (path && 'mac' in path ? path.mac : undefined) ?? leases.macAt(event.address);
     if (!mac) return;
