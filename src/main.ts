@@ -44,19 +44,16 @@ export async function startAppliance(config: Config, log: (line: string) => void
   const folder = takeDataFolder(config.data);
 
   // What needs privilege comes first, and all of it: sockets, then the user.
-  const sockets: ServedSockets[] = [];
-  for (const subnet of config.subnets)
-    sockets.push(
-      openServedSockets({
-        interface: subnet.interface,
-        address: subnet.cidr.address,
-        namespace: config.namespace,
-        httpPort: config.httpPort,
-        tftpTransfers: TFTP_TRANSFERS,
-        proxy: config.proxy,
-      }),
-    );
-
+  const sockets = config.subnets.map((subnet) =>
+    openServedSockets({
+      interface: subnet.interface,
+      address: subnet.cidr.address,
+      namespace: config.namespace,
+      httpPort: config.httpPort,
+      tftpTransfers: TFTP_TRANSFERS,
+      proxy: config.proxy,
+    }),
+  );
   const probes = sockets.map((one) => openProbes(one, config, log));
 
   const db = openDb(config.data, { logBytes: LOG_BYTES });
@@ -101,6 +98,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
     arrivals,
     loadersFolder: config.loaders,
     consoleFolder: join(config.data, 'console'),
+    log,
     hasSecurityMirror: archives.security !== undefined,
     power: { settings: { execFolder: config.execFolder, ...(config.stagger ? { stagger: config.stagger } : {}) } },
   });
