@@ -1,8 +1,8 @@
 /**
- * How many 300-byte datagrams a second one process echoes on loopback, and for how much CPU, by node:dgram as it is, by
- * openBatchUdp and by its fallback. Needs two idle cores; the flood is blocking calls without work per datagram.
+ * `scripts/bench udp`: how many 300-byte datagrams a second one process echoes on loopback, and for how much CPU, by node:dgram as
+ * it is, by openBatchUdp and by its fallback. Needs two idle cores; the flood is blocking calls without work per datagram.
  *
- *   node bench/udp.ts [--seconds 5] [--windows 1,16,256] [--modes dgram,batched,plain] [--profile]
+ *   node bench/udp.ts [--quick] [--seconds 5] [--windows 1,16,256] [--modes dgram,batched,plain] [--profile]
  *
  * A window is the most datagrams that are under way at once: 1 is a single client, 256 a storm. --profile adds where the server's
  * time goes in the last window, by its CPU profile, which makes it slower.
@@ -203,18 +203,20 @@ else if (role === 'flood') {
 } else {
   const { values } = parseArgs({
     options: {
-      seconds: { type: 'string', default: '5' },
+      quick: { type: 'boolean', default: false },
+      seconds: { type: 'string' },
       windows: { type: 'string', default: '1,16,256' },
       modes: { type: 'string', default: 'dgram,batched,plain' },
       profile: { type: 'boolean', default: false },
     },
   });
+  const seconds = Number(values.seconds ?? (values.quick ? 1 : 5));
   const windows = values.windows.split(',').map(Number);
   for (const mode of values.modes.split(',')) {
     if (!SERVERS[mode]) throw new Error(`no mode ${mode}: there are ${Object.keys(SERVERS).join(', ')}`);
     const folder = values.profile ? mkdtempSync(join(tmpdir(), 'firstlight-profile-')) : undefined;
     try {
-      await measure(mode, windows, Number(values.seconds), folder);
+      await measure(mode, windows, seconds, folder);
     } finally {
       if (folder) rmSync(folder, { recursive: true });
     }

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { DEFAULT_STAGGER } from './model/bmc.ts';
+import { isHostname } from './model/host-name.ts';
 import type { Pool } from './model/network.ts';
 import { type Cidr, cidrContains, type Ipv4, ipv4ToNumber, isIpv4, parseCidr } from './wire/address.ts';
 
@@ -76,60 +77,23 @@ export class ConfigError extends Error {
 }
 
 export const PROJECT_FOLDER = resolve(import.meta.dirname, '..');
-const DEFAULT_API = '127.0.0.1:7070';
+const DEFAULT_API = { host: '127.0.0.1', port: 7070 };
+/** The shortest lease that the API takes for a subnet too. */
+const SHORTEST_LEASE = 120;
 /** A year. DHCP could say 136 of them, but no machine should keep an address that long unasked. */
 const LONGEST_LEASE = 365 * 24 * 3600;
-/** Labels of RFC 1123: anything else cannot be written into options 15 and 119, and every answer with them would fail. */
-const DOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
-
 /** Flags to Config. Must run in the namespace whose interfaces are served. Throws ConfigError with every problem. */
 export function readConfig(flags: ServeFlags): Config {
   const problems: string[] = [];
-  const check = <T>(value: T | undefined, problem: string): T | undefined => {
-    if (value === undefined) problems.push(problem);
-    return value;
-  };
-  const ranges = (flags.range ?? []).map((text) =>
-    check(parseRange(text), `--range ${text}: not of the form 10.0.0.100-10.0.0.200`),
-  );
-  const subnets = servedSubnets(
-    flags.interface ?? [],
-    ranges.filter((range) => range !== undefined),
-    readRelays(flags.relay ?? [], problems),
-    problems,
-  );
-  if ((flags.interface ?? []).length === 0)
-    problems.push(
-      `no interface is served: name one with --interface (here are ${interfaceNames().join(', ') || 'none'})`,
-    );
-
-  const data = resolve(flags.data ?? join(PROJECT_FOLDER, 'data'));
-  const httpPort = check(parsePort(flags.httpPort ?? '80'), `--http-port ${flags.httpPort}: not a port`) ?? 80;
-  const [host, port] = splitHostPort(flags.api ?? DEFAULT_API);
-  const apiPort = check(parsePort(port), `--api ${flags.api}: not of the form 127.0.0.1:7070`) ?? 7070;
-  const accept = flags.accept ?? 'manual';
-  if (accept !== 'manual' && accept !== 'automatic') problems.push(`--accept ${accept}: manual or automatic`);
-  const unknown = flags.unknown ?? 'scout';
-  if (unknown !== 'scout' && unknown !== 'local') problems.push(`--unknown ${unknown}: scout or local`);
-  const leaseSeconds = flags.leaseSeconds === undefined ? undefined : Number(flags.leaseSeconds);
-  if (
-    leaseSeconds !== undefined &&
-    (!Number.isInteger(leaseSeconds) || leaseSeconds < 120 || leaseSeconds > LONGEST_LEASE)
-  )
-    problems.push(`--lease-seconds ${flags.leaseSeconds}: 120 to ${LONGEST_LEASE}`);
+  const subnets = readSubnets(flags, problems);
+  const httpPort = readHttpPort(flags, problems);
+  const api = readApi(flags, problems);
   const stagger = readStagger(flags, problems);
-  if (flags.gateway !== undefined && !isIpv4(flags.gateway))
-    problems.push(`--gateway ${flags.gateway}: not an IPv4 address`);
-  for (const address of flags.dns ?? []) if (!isIpv4(address)) problems.push(`--dns ${address}: not an IPv4 address`);
-  for (const [flag, url] of [
-    ['--mirror-upstream', flags.mirrorUpstream],
-    ['--security-upstream', flags.securityUpstream],
-  ] as const)
-    if (url !== undefined && !/^https?:\/\/\S+$/.test(url)) problems.push(`${flag} ${url}: not an http or https URL`);
-  if (flags.domain !== undefined && !DOMAIN.test(flags.domain))
-    problems.push(`--domain ${flags.domain}: not a domain name`);
+  checkChoices(flags, problems);
+  checkNetwork(flags, problems);
   if (problems.length > 0) throw new ConfigError(problems);
 
+  const data = resolve(flags.data ?? join(PROJECT_FOLDER, 'data'));
   return {
     subnets,
     ...(flags.namespace !== undefined ? { namespace: flags.namespace } : {}),
@@ -138,21 +102,76 @@ export function readConfig(flags: ServeFlags): Config {
     content: resolve(flags.content ?? PROJECT_FOLDER),
     loaders: resolve(flags.loaders ?? '/usr/lib/ipxe'),
     httpPort,
-    api: { host, port: apiPort },
-    acceptAutomatically: accept === 'automatic',
-    unknownBoots: unknown as 'scout' | 'local',
-    ...(flags.gateway !== undefined ? { gateway: flags.gateway as Ipv4 } : {}),
+    api,
+    acceptAutomatically: flags.accept === 'automatic',
+    unknownBoots: flags.unknown === 'local' ? 'local' : 'scout',
     proxy: flags.proxy ?? false,
-    execFolder: resolve(flags.execFolder ?? '/etc/firstlight/exec'),
-    ...(stagger ? { stagger } : {}),
+    ...(flags.gateway !== undefined ? { gateway: flags.gateway as Ipv4 } : {}),
     ...(flags.dns !== undefined ? { dns: flags.dns as Ipv4[] } : {}),
     ...(flags.domain !== undefined ? { domain: flags.domain } : {}),
-    ...(leaseSeconds !== undefined ? { leaseSeconds } : {}),
+    ...(flags.leaseSeconds !== undefined ? { leaseSeconds: Number(flags.leaseSeconds) } : {}),
+    execFolder: resolve(flags.execFolder ?? '/etc/firstlight/exec'),
+    ...(stagger ? { stagger } : {}),
     ...(flags.mirrorUpstream !== undefined ? { mirrorUpstream: flags.mirrorUpstream.replace(/\/+$/, '') } : {}),
     ...(flags.securityUpstream !== undefined ? { securityUpstream: flags.securityUpstream.replace(/\/+$/, '') } : {}),
     user: flags.user ?? 'firstlight',
     ...(flags.credentials !== undefined ? { credentials: resolve(flags.credentials) } : {}),
   };
+}
+
+/** The flags that are one of a few words. */
+function checkChoices({ accept, unknown }: ServeFlags, problems: string[]): void {
+  if (accept !== undefined && accept !== 'manual' && accept !== 'automatic')
+    problems.push(`--accept ${accept}: manual or automatic`);
+  if (unknown !== undefined && unknown !== 'scout' && unknown !== 'local')
+    problems.push(`--unknown ${unknown}: scout or local`);
+}
+
+/** The flags that are told to machines or asked from afar: taken as they are written, when they are right. */
+function checkNetwork(flags: ServeFlags, problems: string[]): void {
+  const leaseSeconds = Number(flags.leaseSeconds ?? SHORTEST_LEASE);
+  if (!Number.isInteger(leaseSeconds) || leaseSeconds < SHORTEST_LEASE || leaseSeconds > LONGEST_LEASE)
+    problems.push(`--lease-seconds ${flags.leaseSeconds}: ${SHORTEST_LEASE} to ${LONGEST_LEASE}`);
+  if (flags.gateway !== undefined && !isIpv4(flags.gateway))
+    problems.push(`--gateway ${flags.gateway}: not an IPv4 address`);
+  for (const address of flags.dns ?? []) if (!isIpv4(address)) problems.push(`--dns ${address}: not an IPv4 address`);
+  if (flags.domain !== undefined && !isHostname(flags.domain))
+    problems.push(`--domain ${flags.domain}: not a domain name`);
+  for (const [flag, url] of [
+    ['--mirror-upstream', flags.mirrorUpstream],
+    ['--security-upstream', flags.securityUpstream],
+  ] as const)
+    if (url !== undefined && !/^https?:\/\/\S+$/.test(url)) problems.push(`${flag} ${url}: not an http or https URL`);
+}
+
+function readHttpPort({ httpPort = '80' }: ServeFlags, problems: string[]): number {
+  const port = parsePort(httpPort);
+  if (port === undefined) problems.push(`--http-port ${httpPort}: not a port`);
+  return port ?? 0;
+}
+
+function readApi({ api }: ServeFlags, problems: string[]): Config['api'] {
+  if (api === undefined) return DEFAULT_API;
+  const [host, text] = splitHostPort(api);
+  const port = parsePort(text);
+  if (port === undefined) problems.push(`--api ${api}: not of the form ${DEFAULT_API.host}:${DEFAULT_API.port}`);
+  return { host, port: port ?? 0 };
+}
+
+/** The served wires with what the flags say of each. */
+function readSubnets(flags: ServeFlags, problems: string[]): ServedSubnet[] {
+  const names = flags.interface ?? [];
+  const ranges = (flags.range ?? []).flatMap((text) => {
+    const range = parseRange(text);
+    if (!range) problems.push(`--range ${text}: not of the form 10.0.0.100-10.0.0.200`);
+    return range ? [range] : [];
+  });
+  const subnets = servedSubnets(names, ranges, readRelays(flags.relay ?? [], problems), problems);
+  if (names.length === 0)
+    problems.push(
+      `no interface is served: name one with --interface (here are ${interfaceNames().join(', ') || 'none'})`,
+    );
+  return subnets;
 }
 
 function readRelays(texts: readonly string[], problems: string[]): Ipv4[] {
@@ -231,7 +250,7 @@ function parsePort(text: string): number | undefined {
 
 function splitHostPort(text: string): [string, string] {
   const at = text.lastIndexOf(':');
-  return at < 0 ? ['127.0.0.1', text] : [text.slice(0, at), text.slice(at + 1)];
+  return at < 0 ? [DEFAULT_API.host, text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** The version of this Firstlight, of package.json. */

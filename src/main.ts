@@ -1,41 +1,32 @@
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createApi } from './api/server.ts';
 import { hostAptMirror } from './boot/apt-sources.ts';
-import { createBootHttpServer, formatBytes, type HttpRoute } from './boot/http-server.ts';
+import { createBootHttpServer, type HttpRoute } from './boot/http-server.ts';
 import { LOADERS } from './boot/loaders.ts';
-import { createMirror } from './boot/mirror.ts';
+import { createMirror, type Mirror } from './boot/mirror.ts';
 import { missingLoaders } from './boot/open.ts';
-import { MIRROR_PATH, parseBootPath, SECURITY_MIRROR_PATH } from './boot/paths.ts';
+import { MIRROR_PATH, SECURITY_MIRROR_PATH } from './boot/paths.ts';
 import { openShelf } from './boot/shelf.ts';
-import { createTftpServer, type TftpEvent } from './boot/tftp-server.ts';
-import { type Config, type ServedSubnet, VERSION } from './config.ts';
+import { createTftpServer } from './boot/tftp-server.ts';
+import { type Config, VERSION } from './config.ts';
+import { takeDataFolder } from './data-folder.ts';
 import { createProber } from './dhcp/probe.ts';
-import { createWatch, type Watch, type WatchChange } from './dhcp/watch.ts';
-import { newSubnet, type Subnet } from './model/network.ts';
+import { createWatch, type Watch } from './dhcp/watch.ts';
+import type { Events } from './events.ts';
+import { giveFirstToken } from './first-start.ts';
 import { wallClock } from './model/time.ts';
 import type { Arrival } from './model/view.ts';
 import { joinParts } from './parts.ts';
 import { dropPrivileges } from './privileges.ts';
 import { openProbeSockets, type ProbeSockets } from './probe-sockets.ts';
-import { lockFile, openServedSockets, type ServedSockets, SocketError } from './sockets.ts';
+import { subnetToServe } from './served-subnet.ts';
+import { openServedSockets, type ServedSockets, SocketError } from './sockets.ts';
 import { openDb } from './store/db.ts';
-import type { Network } from './store/network.ts';
 import { KEY_VARIABLE, openSecrets } from './store/secrets.ts';
 import { openTokens } from './store/tokens.ts';
-import { cidrToText } from './wire/address.ts';
+import { createForeignTeller, createTftpTeller } from './tell.ts';
 
 /** A running Firstlight. */
 export type Appliance = { close(): Promise<void> };
@@ -49,33 +40,27 @@ const HOUSEKEEPING_MS = 60 * 60 * 1000;
 /** Build every part in order, tell where it can be reached, and give the one that stops them in reverse. */
 export async function startAppliance(config: Config, log: (line: string) => void): Promise<Appliance> {
   const clock = wallClock;
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
-  chmodSync(config.data, 0o700);
-  const lock = takeLock(config.data);
+  const steady = (): number => performance.now();
+  const folder = takeDataFolder(config.data);
 
   // What needs privilege comes first, and all of it: sockets, then the user.
-  const sockets: ServedSockets[] = [];
-  for (const subnet of config.subnets)
-    sockets.push(
-      openServedSockets({
-        interface: subnet.interface,
-        address: subnet.cidr.address,
-        namespace: config.namespace,
-        httpPort: config.httpPort,
-        tftpTransfers: TFTP_TRANSFERS,
-        proxy: config.proxy,
-      }),
-    );
-
+  const sockets = config.subnets.map((subnet) =>
+    openServedSockets({
+      interface: subnet.interface,
+      address: subnet.cidr.address,
+      namespace: config.namespace,
+      httpPort: config.httpPort,
+      tftpTransfers: TFTP_TRANSFERS,
+      proxy: config.proxy,
+    }),
+  );
   const probes = sockets.map((one) => openProbes(one, config, log));
 
   const db = openDb(config.data, { logBytes: LOG_BYTES });
   const secrets = openSecrets(config.data, process.env[KEY_VARIABLE]);
   const tokens = openTokens(db);
-  const isFirstStart = tokens.isEmpty();
-  const adminToken = isFirstStart ? tokens.issue('admin', clock()) : undefined;
   const apiUrl = `http://${config.api.host}:${config.api.port}`;
-  if (adminToken && config.credentials) saveCredentials(config.credentials, { url: apiUrl, token: adminToken });
+  giveFirstToken({ tokens, url: apiUrl, credentials: config.credentials, now: clock(), log });
   const privilege = dropPrivileges(config.user, {
     own: config.data,
     read: [config.content, config.assets, config.loaders],
@@ -87,9 +72,11 @@ export async function startAppliance(config: Config, log: (line: string) => void
     assets: config.assets,
     tell: (problem) => log(`content: ${problem}`),
   });
-  const archive = config.mirrorUpstream ?? (await hostAptMirror());
-  const securityArchive = config.securityUpstream ?? (await hostAptMirror('bookworm-security'));
-  if (!archive) log('no mirror: the host has no Debian apt source; name one with --mirror-upstream');
+  const archives = {
+    debian: config.mirrorUpstream ?? (await hostAptMirror()),
+    security: config.securityUpstream ?? (await hostAptMirror('bookworm-security')),
+  };
+  if (!archives.debian) log('no mirror: the host has no Debian apt source; name one with --mirror-upstream');
   const arrivals = sockets.map((one): Arrival => {
     const port = config.httpPort === 80 ? '' : `:${config.httpPort}`;
     return {
@@ -106,29 +93,26 @@ export async function startAppliance(config: Config, log: (line: string) => void
     library: shelf.library,
     settings: { unknownBoots: config.unknownBoots, acceptAutomatically: config.acceptAutomatically },
     clock,
-    steady: () => performance.now(),
+    steady,
     instance: own.instance,
     arrivals,
     loadersFolder: config.loaders,
     consoleFolder: join(config.data, 'console'),
-    hasSecurityMirror: securityArchive !== undefined,
+    log,
+    hasSecurityMirror: archives.security !== undefined,
     power: { settings: { execFolder: config.execFolder, ...(config.stagger ? { stagger: config.stagger } : {}) } },
   });
   const { network, leases, bmcs, jobs, events, supervisor, consoles, runner, files, door, dhcp } = parts;
   const resealed = bmcs.reseal();
   if (resealed > 0) log(`${resealed} passwords were sealed anew with the newest key`);
-  for (const served of config.subnets) network.putSubnet(subnetToServe(served, config, network));
+  for (const served of config.subnets) network.putSubnet(subnetToServe(served, config, network.subnets()));
 
-  const routes: HttpRoute[] = [{ prefix: '/run/', handle: door.handle }];
-  const mirrors = [
-    { path: MIRROR_PATH, upstream: archive, cacheFolder: join(config.data, 'mirror') },
-    { path: SECURITY_MIRROR_PATH, upstream: securityArchive, cacheFolder: join(config.data, 'mirror-security') },
-  ].flatMap(({ path, upstream, cacheFolder }) => {
-    if (!upstream) return [];
-    const mirror = createMirror({ upstream, cacheFolder, onEvent: (event) => void events.emit(event) });
-    routes.push({ prefix: `${path}/`, handle: (request, response, rest) => mirror.handle(request, response, rest) });
-    return [mirror];
-  });
+  const mirrors = openMirrors(archives, config.data, events);
+  const routes: HttpRoute[] = [
+    { prefix: '/run/', handle: door.handle },
+    ...mirrors.map(({ path, mirror }) => ({ prefix: `${path}/`, handle: mirror.handle })),
+  ];
+  const onEvent = createTftpTeller({ events, leases, log, steady });
   const fileServers = sockets.map((one, index) => {
     const arrival = arrivals[index] as Arrival;
     const http = createBootHttpServer({ listenFd: one.httpFd, arrival, files, routes, events });
@@ -136,7 +120,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
       listen: one.tftp,
       transfers: one.tftpTransfers,
       open: async (name, from) => (await files.open({ name, from: from.address, arrival, by: 'TFTP' })).file,
-      onEvent: (event) => tellTftp(event),
+      onEvent,
     });
     return { http, tftp };
   });
@@ -156,7 +140,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
   watches = sockets.flatMap((one, index) => {
     const found = probes[index];
     dhcp.serve(one, arrivals[index] as Arrival, found && createProber({ sockets: found, clock }));
-    return found ? [createWatch({ sockets: found, own, clock, tell: tellForeign })] : [];
+    return found ? [createWatch({ sockets: found, own, clock, tell: createForeignTeller(events) })] : [];
   });
   supervisor.start();
   consoles.start();
@@ -166,52 +150,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
     kind: 'appliance.started',
     text: `Firstlight ${VERSION} serves ${arrivals.map((one) => `${one.interface} (${one.serverAddress})`).join(', ')}`,
   });
-  const missing = missingLoaders(
-    config.loaders,
-    LOADERS.map((one) => one.file),
-  );
-  if (missing.length > 0)
-    log(
-      `loaders are missing: ${missing.join(', ')} in ${config.loaders}; install the package ipxe, or name another folder with --loaders`,
-    );
-  for (const arrival of arrivals)
-    log(
-      `serves ${arrival.interface}${config.namespace ? ` in namespace ${config.namespace}` : ''}: ${config.proxy ? 'proxyDHCP' : 'DHCP'}, TFTP and ${arrival.url}`,
-    );
-  const plain = sockets[0]?.pxe.plainBecause;
-  if (plain) log(`DHCP datagrams are sent and received one by one: ${plain}`);
-  for (const one of sockets) if (one.portTaken) log(`${one.portTaken}; boot clients are answered on port 4011 only`);
-  log(`page and API at ${apiUrl}`);
-  if (adminToken) log(`admin token, told only this once: ${adminToken}`);
-  log('ready');
-
-  function tellForeign({ server, text }: WatchChange): void {
-    events.emit({
-      kind: 'dhcp.server',
-      text,
-      because: server.spoils,
-      data: { address: server.address, serverId: server.serverId, interface: server.interface },
-    });
-  }
-
-  function tellTftp(event: TftpEvent): void {
-    if (event.kind === 'trouble') return log(`TFTP: ${event.text}`);
-    const path = parseBootPath(event.name);
-    const mac = (path && 'mac' in path ? path.mac : undefined) ?? leases.macAt(event.address);
-    if (!mac) return;
-    const data = { name: event.name, by: 'TFTP' };
-    if (event.kind === 'done')
-      events.emit({
-        kind: 'file.served',
-        text: `${event.name}, ${formatBytes(event.bytes)} by TFTP`,
-        mac,
-        data: { ...data, bytes: event.bytes, ms: event.ms, blockSize: event.blockSize, retransmits: event.retransmits },
-      });
-    if (event.kind === 'probe')
-      events.emit({ kind: 'file.probed', text: `${event.name}: asked for its size by TFTP`, mac, data });
-    if (event.kind === 'failed')
-      events.emit({ kind: 'file.failed', text: `${event.name} by TFTP broke off: ${event.reason}`, mac, data });
-  }
+  for (const line of describeStart(config, sockets, arrivals, apiUrl)) log(line);
 
   return {
     async close() {
@@ -227,7 +166,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
         http.closeAllConnections();
       }
       await api.close();
-      await Promise.all(mirrors.map((mirror) => mirror.close()));
+      await Promise.all(mirrors.map(({ mirror }) => mirror.close()));
       for (const watch of watches) watch.close();
       dhcp.close();
       for (const one of probes) one?.close();
@@ -236,9 +175,51 @@ export async function startAppliance(config: Config, log: (line: string) => void
           socket?.close();
       events.emit({ kind: 'appliance.stopped', text: `Firstlight ${VERSION} stops` });
       db.close();
-      closeSync(lock);
+      folder.close();
     },
   };
+}
+
+/** The caching mirrors of the archives that are known, each with the path that it answers on. */
+function openMirrors(
+  archives: { debian?: string | undefined; security?: string | undefined },
+  folder: string,
+  events: Events,
+): { path: string; mirror: Mirror }[] {
+  return [
+    { path: MIRROR_PATH, upstream: archives.debian, cacheFolder: join(folder, 'mirror') },
+    { path: SECURITY_MIRROR_PATH, upstream: archives.security, cacheFolder: join(folder, 'mirror-security') },
+  ].flatMap(({ path, upstream, cacheFolder }) => {
+    if (!upstream) return [];
+    return [{ path, mirror: createMirror({ upstream, cacheFolder, onEvent: (event) => void events.emit(event) }) }];
+  });
+}
+
+/** What a person sees when everything runs: what is missing, what is served, where the page is. */
+function describeStart(
+  config: Config,
+  sockets: readonly ServedSockets[],
+  arrivals: readonly Arrival[],
+  apiUrl: string,
+): string[] {
+  const lines: string[] = [];
+  const missing = missingLoaders(
+    config.loaders,
+    LOADERS.map((one) => one.file),
+  );
+  if (missing.length > 0)
+    lines.push(
+      `loaders are missing: ${missing.join(', ')} in ${config.loaders}; install the package ipxe, or name another folder with --loaders`,
+    );
+  for (const arrival of arrivals)
+    lines.push(
+      `serves ${arrival.interface}${config.namespace ? ` in namespace ${config.namespace}` : ''}: ${config.proxy ? 'proxyDHCP' : 'DHCP'}, TFTP and ${arrival.url}`,
+    );
+  const plain = sockets[0]?.pxe.plainBecause;
+  if (plain) lines.push(`DHCP datagrams are sent and received one by one: ${plain}`);
+  for (const { portTaken } of sockets)
+    if (portTaken) lines.push(`${portTaken}; boot clients are answered on port 4011 only`);
+  return [...lines, `page and API at ${apiUrl}`, 'ready'];
 }
 
 /** What asks the wire about addresses and other servers; without it both go unasked. */
@@ -261,48 +242,4 @@ function instanceOf(folder: string): string {
     .update(`${hostname()} ${resolve(folder)}`)
     .digest('hex')
     .slice(0, 8)}`;
-}
-
-/** The subnet of a served interface: as it is in the store, or as usual, with what the flags say. */
-function subnetToServe(served: ServedSubnet, config: Config, network: Network): Omit<Subnet, 'id'> {
-  const present = network.subnets().find((one) => cidrToText(one.cidr) === cidrToText(served.cidr));
-  // a subnet of that name elsewhere keeps it; one of this interface's earlier networks gives it up, see putSubnet
-  const isTaken = network.subnets().some((one) => one.name === served.interface && one.interface !== served.interface);
-  const name = isTaken ? `${served.interface} ${cidrToText(served.cidr)}` : served.interface;
-  const usual = newSubnet({ name, cidr: served.cidr });
-  return {
-    ...usual,
-    ...present,
-    interface: served.interface,
-    cidr: served.cidr,
-    ...(served.pool ? { pools: [served.pool] } : {}),
-    relays: [...new Set([...(present?.relays ?? []), ...served.relays])],
-    ...(config.gateway ? { gateway: config.gateway } : {}),
-    ...(config.dns ? { dns: config.dns } : {}),
-    ...(config.domain !== undefined ? { domain: config.domain } : {}),
-    ...(config.leaseSeconds !== undefined ? { leaseSeconds: config.leaseSeconds } : {}),
-  };
-}
-
-/** One appliance for one data folder. The lock goes with the process, however it ends. */
-function takeLock(folder: string): number {
-  const path = join(folder, 'lock');
-  const fd = openSync(path, existsSync(path) ? 'r+' : 'w+', 0o600);
-  if (!lockFile(fd)) {
-    const holder = readFileSync(path, 'utf8').trim();
-    closeSync(fd);
-    throw new Error(
-      `another Firstlight (process ${holder || 'unknown'}) uses ${folder} already: stop it first, or name another folder with --data`,
-    );
-  }
-  ftruncateSync(fd);
-  writeSync(fd, `${process.pid}\n`);
-  return fd;
-}
-
-function saveCredentials(path: string, credentials: { url: string; token: string }): void {
-  const folder = dirname(path);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(path, `${JSON.stringify(credentials)}\n`, { mode: 0o600 });
-  chmodSync(path, 0o600);
 }

@@ -36,6 +36,8 @@ export type Given = {
   loadersFolder: string;
   /** Where the logs of serial consoles are kept. */
   consoleFolder: string;
+  /** Where faults that no timeline has a place for are told. */
+  log?: (line: string) => void;
   hasSecurityMirror: boolean;
   /** How BMCs are treated, where it is not as usual. */
   power?: Partial<Pick<SupervisorOptions, 'settings' | 'clock' | 'steady' | 'sleep'>>;
@@ -56,6 +58,7 @@ export function joinParts({
   arrivals,
   loadersFolder,
   consoleFolder,
+  log = (line) => console.error(line),
   hasSecurityMirror,
   power,
 }: Given) {
@@ -97,6 +100,7 @@ export function joinParts({
     db,
     steady,
     instance,
+    log: (line) => log(`DHCP: ${line}`),
   });
   const explain = createExplain({ ...kept, look: dhcp.look, library, files, arrivals, loadersFolder });
   return {

@@ -99,6 +99,14 @@ test('no interface is a problem beside the others, and those that are here are n
   }
 });
 
+test('what is right is no problem, a domain in capitals too', () => {
+  const right: ServeFlags = { domain: 'Rack1.Example', accept: 'automatic', unknown: 'local', leaseSeconds: '120' };
+  assert.deepEqual(
+    problemsOf({ ...right, api: '0.0.0.0:7071', httpPort: '8080' }).filter((one) => one.startsWith('--')),
+    [],
+  );
+});
+
 test('without other flags all has its default', needsInterface, () => {
   const { name, cidr } = present as NonNullable<typeof present>;
   const config = readConfig({ interface: [name, name] });

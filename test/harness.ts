@@ -50,6 +50,7 @@ export type Options = {
   lacks?: readonly string[];
   /** A disk that takes its time, or fails. */
   sync?: SyncFile;
+  log?: (line: string) => void;
 };
 
 /** A disk that is done at once: an answer is there in the turn that made it. */
@@ -96,6 +97,7 @@ export async function startHarness(options: Options = {}) {
     arrivals: [ARRIVAL],
     loadersFolder,
     consoleFolder: join(folder, 'data', 'console'),
+    ...(options.log ? { log: options.log } : {}),
     hasSecurityMirror: true,
     power: powerAtOnce(),
   });

@@ -1,13 +1,13 @@
 import { readHex } from '../dhcp/import/client.ts';
 import { AppError } from '../model/errors.ts';
+import { isHostname } from '../model/host-name.ts';
 import { isTellingUuid } from '../model/machine.ts';
 import { type Ipv4, isIpv4 } from '../wire/address.ts';
 
+export { isHostname };
+
 /** What names a client by bytes has 1 to 255 of them. RFC 2132 9.14, RFC 3046 2.0. */
 const MAX_BYTES = 255;
-/** What option 12 may hold: labels of RFC 1123 2.1. */
-const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
-
 /** The bytes of a circuit id or remote id as people write it: `Gi1/0/7`, or `0x000a07` where it is not printable. */
 export function readPortId(field: string, text: string): Buffer {
   const hex = /^0x/i.test(text) ? readHex(text) : Buffer.from(text, 'latin1');
@@ -39,10 +39,6 @@ export function readUuid(text: string): string {
 export function readHostname(text: string): string {
   if (text !== '' && !isHostname(text)) throw notA('hostname', text, 'a host name (letters, digits, hyphens, dots)');
   return text;
-}
-
-export function isHostname(text: string): boolean {
-  return HOST_NAME.test(text);
 }
 
 export function readAddress(field: string, text: string): Ipv4 {

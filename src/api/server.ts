@@ -12,6 +12,7 @@ import type { Explain } from '../explain.ts';
 import { AppError } from '../model/errors.ts';
 import type { Clock } from '../model/time.ts';
 import type { Arrival } from '../model/view.ts';
+import { StartError } from '../start-error.ts';
 import type { Bmcs } from '../store/bmcs.ts';
 import type { History } from '../store/history.ts';
 import type { Jobs } from '../store/jobs.ts';
@@ -151,7 +152,7 @@ export async function createApi(options: ApiOptions): Promise<{
       } catch (error) {
         if ((error as { code?: string }).code !== 'EADDRINUSE') throw error;
         const { findHolder } = await import('../sockets.ts');
-        throw new Error(
+        throw new StartError(
           `cannot listen on ${at.host}:${at.port} for the page and API: the port is taken by ${findHolder(at.port) ?? 'another process'}; choose another with --api`,
         );
       }

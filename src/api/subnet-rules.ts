@@ -1,6 +1,7 @@
 import { LOADERS } from '../boot/loaders.ts';
 import { wireOf } from '../dhcp/wire.ts';
 import { AppError } from '../model/errors.ts';
+import { isHostname } from '../model/host-name.ts';
 import type { Pool, Subnet } from '../model/network.ts';
 import type { Arrival } from '../model/view.ts';
 import {
@@ -17,8 +18,6 @@ import {
 export type WantedSubnet = Omit<Subnet, 'id'>;
 
 const SUBNET_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
-/** Labels of RFC 1123: anything else cannot be written into options 15 and 119. */
-const DOMAIN = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 /** Networks that have no hosts: this network, loopback, multicast and reserved. RFC 6890 2.2.2. */
 const NO_HOSTS = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3'].map(parseCidr);
 const LOADER_KEYS = [...new Set(LOADERS.map(({ mode, cpu }) => `${mode}-${cpu}`))];
@@ -45,7 +44,7 @@ export function checkSubnet(subnet: WantedSubnet, others: readonly Subnet[], arr
   checkWire(subnet, others);
   checkPools(subnet);
   checkAddresses(subnet, arrivals);
-  if (subnet.domain !== '' && !DOMAIN.test(subnet.domain))
+  if (subnet.domain !== '' && !isHostname(subnet.domain))
     throw new AppError('bad-request', `domain: ${JSON.stringify(subnet.domain)} is not a domain name`);
   checkLoaders(subnet.loaders);
 }

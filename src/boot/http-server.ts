@@ -24,6 +24,9 @@ export type BootHttpOptions = {
   events: Events;
 };
 
+/** iPXE and EDK2 ask for the next file by the same connection, after they have looked at the last one: in Node's 5 s it may just be gone. */
+const KEEP_ALIVE_MS = 65_000;
+
 /**
  * The machine-facing HTTP server: the same tree as TFTP, with HEAD, ranges and exact-case header names, which GRUB and U-Boot
  * match by case (boot-protocols 4). Firmware speaks strangely: no Host header, absolute URLs, HTTP/1.0.
@@ -31,9 +34,7 @@ export type BootHttpOptions = {
 export function createBootHttpServer(options: BootHttpOptions): Server {
   const server = createServer({
     requireHostHeader: false,
-    keepAliveTimeout: 65_000,
-    headersTimeout: 66_000,
-    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
   });
   server.on('request', (request, response) => {
     handle(options, request, response).catch((error: unknown) => {

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { StartError } from '../start-error.ts';
 import { type Assets, openAssets } from '../store/assets.ts';
 import { type Content, contentStamp, describeProblem, loadContent } from '../store/content.ts';
 import { assetPaths, type Library, openLibrary } from './library.ts';
@@ -49,7 +50,7 @@ export async function openShelf(options: ShelfOptions): Promise<Shelf> {
   }
 
   await refresh();
-  if (!library) throw new Error(`no content can be served:\n${problems.join('\n')}`);
+  if (!library) throw new StartError(`no content can be served:\n${problems.join('\n')}`);
   const timer = setInterval(() => {
     if (isBusy) return;
     isBusy = true;

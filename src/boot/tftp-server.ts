@@ -37,8 +37,9 @@ export type TftpPeer = { address: Ipv4; port: number };
 
 /** What happened to a request. `name` is what the client asked for, made printable. */
 export type TftpEvent =
-  | (TftpPeer & { name: string } & /** The client asked for the size only. Its real request comes from another port. */
-      (
+  | (TftpPeer & {
+      name: string;
+    } /** The client asked for the size only. Its real request comes from another port. */ & (
         | { kind: 'probe'; bytes: number }
         /** All of it was sent. Many clients do not acknowledge the last block. */
         | { kind: 'done'; bytes: number; ms: number; blockSize: number; retransmits: number }

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { StartError } from '../start-error.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createFlush, type SyncFile } from './flush.ts';
 
@@ -43,7 +44,7 @@ export type Db = {
 };
 
 /**
- * Open (and make or migrate) `FOLDER/firstlight.db`. Throws when the file was written by a newer Firstlight.
+ * Open (and make or migrate) `FOLDER/firstlight.db`. Throws StartError when the file was written by a newer Firstlight.
  */
 export function openDb(folder: string, { sync = fdatasync, logBytes = 0 }: DbOptions = {}): Db {
   if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -117,7 +118,9 @@ function migrate(sql: Database.Database): void {
     .sort();
   const present = sql.pragma('user_version', { simple: true }) as number;
   if (present > steps.length)
-    throw new Error(`firstlight.db has schema ${present}, this Firstlight knows ${steps.length}: run the newer one`);
+    throw new StartError(
+      `firstlight.db has schema ${present}, this Firstlight knows ${steps.length}: run the newer one`,
+    );
   for (const [index, name] of steps.entries()) {
     if (index < present) continue;
     sql

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes, randomInt } 
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AppError } from '../model/errors.ts';
+import { StartError } from '../start-error.ts';
 
 /** Seals and opens the few values that must not be readable in the database file: BMC passwords. AES-256-GCM; a sealed value is iv, tag, text. */
 export type Secrets = {
@@ -88,7 +89,7 @@ function readKeys(text: string, source: string): Buffer[] {
   const keys = (words.length > 0 ? words : ['']).map((word) => Buffer.from(word, 'hex'));
   for (const key of keys)
     if (key.length !== 32)
-      throw new Error(`${source} holds ${key.length} bytes of key, 32 are needed: restore it from your backup`);
+      throw new StartError(`${source} holds ${key.length} bytes of key, 32 are needed: restore it from your backup`);
   return keys;
 }
 

@@ -45,6 +45,7 @@ test('refuses a database that a newer Firstlight wrote, and says so', () =>
     sql.pragma(`user_version = ${NEWEST + 1}`);
     sql.close();
     assert.throws(() => openDb(folder), {
+      name: 'StartError',
       message: `firstlight.db has schema ${NEWEST + 1}, this Firstlight knows ${NEWEST}: run the newer one`,
     });
   }));

@@ -52,10 +52,10 @@ test('a key that is none is refused at the start', () =>
   withFolder((folder) => {
     for (const key of ['', 'ab'.repeat(31), 'hello']) {
       writeFileSync(join(folder, 'secret.key'), key);
-      assert.throws(
-        () => openSecrets(folder),
-        /secret\.key holds \d+ bytes of key, 32 are needed: restore it from your backup$/,
-      );
+      assert.throws(() => openSecrets(folder), {
+        name: 'StartError',
+        message: /secret\.key holds \d+ bytes of key, 32 are needed: restore it from your backup$/,
+      });
     }
   }));
 
