@@ -22,6 +22,7 @@ import { watcherOf, watchMark } from './foreign.ts';
 import { createLook } from './look.ts';
 import { createOffers } from './offers.ts';
 import { createOptionLevels } from './options.ts';
+import { type Answer, createOutbox } from './outbox.ts';
 import type { ProbeAnswer, Prober } from './probe.ts';
 import { createRequestQueue } from './queue.ts';
 import { understandDhcp } from './request.ts';
@@ -68,14 +69,11 @@ type Datagram = {
   /** How often the wire was asked for an address on its behalf. */
   probes: number;
 };
-type Answer = { datagram: BatchDatagram; via: BatchUdp; delayMs: number };
 
 /** A client whose request has waited this long has asked again: the answer would be to a question nobody asks any more. */
 const STALE_MS = 2000;
 /** So many are decided in one transaction; timers and files get their turn in between. */
 const SLICE = 64;
-/** So many answers leave in one go: a relay's socket has room for some 270 small datagrams by default (net.core.rmem_default). */
-const BURST = 96;
 /** Addresses tried on the wire for one DISCOVER. */
 const PROBES = 3;
 /** Somebody answered for an address that we were about to offer: it is left alone this long. */
@@ -139,8 +137,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
     if (event.kind === 'file.served' && event.mac) learn(event.mac, String(event.data?.name));
   });
   const queue = createRequestQueue<Datagram>(isKnown);
-  const outbox: Answer[] = [];
-  let isSending = false;
+  const outbox = createOutbox(counts, log);
   let isAwake = false;
   let isClosed = false;
 
@@ -188,8 +185,8 @@ export function createDhcpServer(options: DhcpServerOptions) {
       log(`${slice.length} requests could not be recorded: ${error instanceof Error ? error.stack : String(error)}`);
     try {
       const { result, durable } = events.settleEarly(() => slice.flatMap((datagram) => answerOne(datagram) ?? []));
-      if (durable) durable.then(() => send(result)).catch(giveUp);
-      else send(result);
+      if (durable) durable.then(() => outbox.send(result), giveUp);
+      else outbox.send(result);
     } catch (error) {
       giveUp(error);
     }
@@ -264,35 +261,6 @@ export function createDhcpServer(options: DhcpServerOptions) {
     } catch (error) {
       log(`the conflict about ${address} could not be recorded: ${String(error)}`);
     }
-  }
-
-  /** Answers leave at once, but not too many: what a relay cannot take in one go would be lost. */
-  function send(answers: readonly Answer[]): void {
-    for (const answer of answers) {
-      if (answer.delayMs > 0) setTimeout(() => sendBatch(answer.via, [answer.datagram]), answer.delayMs);
-      else outbox.push(answer);
-    }
-    if (!isSending) sendSome();
-  }
-
-  function sendSome(): void {
-    const some = outbox.splice(0, BURST);
-    isSending = outbox.length > 0;
-    if (isSending) setImmediate(sendSome);
-    const byDoor = Map.groupBy(some, ({ via }) => via);
-    for (const [via, batch] of byDoor)
-      sendBatch(
-        via,
-        batch.map(({ datagram }) => datagram),
-      );
-  }
-
-  function sendBatch(via: BatchUdp, batch: readonly BatchDatagram[]): void {
-    const { sent, waiting, failed } = via.send(batch);
-    counts.sent += sent + waiting;
-    counts.unsent += failed.length;
-    for (const { datagram, error } of failed)
-      log(`reply to ${datagram.address}:${datagram.port} was not sent: ${error}`);
   }
 
   /** Commit what was decided and tell the timeline. */
