@@ -185,7 +185,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
       return undefined;
     }
     const watcher = watcherOf(request.packet);
-    if (watcher === options.instance) return undefined;
+    if (watcher === options.instance) return undefined; // our own question: a loop or a relay brought it back
     if (watcher !== undefined) request.mark = watchMark(options.instance);
     const { view, isNewBoot } = look(request, now);
     let decision = decideDhcp(request, view);

@@ -176,16 +176,6 @@ export function optionName(code: number): OptionName | undefined {
   return names.get(code);
 }
 
-/** One line for a human, `leaseSeconds (51): 3600 s`, printable whatever the bytes are. */
-export function describeOption(code: number, value: Buffer): string {
-  const name = names.get(code);
-  if (name === undefined) return `option ${code}: ${bytes.describe(value)}`;
-  const { shape } = rowOf(name);
-  const decoded = shape.decode(value);
-  const said = decoded === undefined ? `unusable, ${bytes.describe(value) || 'empty'}` : shape.describe(decoded);
-  return `${name} (${code}): ${said}`;
-}
-
 const names = new Map(Object.entries(dhcpOptions).map(([name, { code }]) => [code, name as OptionName]));
 
 function row<T>(code: number, shape: Shape<T>, source: string): OptionRow<T> {

@@ -220,26 +220,6 @@ export const ipxe: Shape<IpxeOptions> = {
     `iPXE ${version ?? 'without a version'} with ${features.join(', ') || 'no features'}`,
 };
 
-export type VendorClass = {
-  kind: 'PXEClient' | 'HTTPClient' | 'other';
-  /** The architecture of option 93, said once more in the text. */
-  arch?: number;
-  undi?: { major: number; minor: number };
-};
-
-/** What option 60 says: `PXEClient:Arch:00007:UNDI:003000`. A bare `PXEClient` is one too, as is one with other parts. */
-export function parseVendorClass(text: string): VendorClass {
-  const kind = text.startsWith('PXEClient') ? 'PXEClient' : text.startsWith('HTTPClient') ? 'HTTPClient' : 'other';
-  if (kind === 'other') return { kind };
-  const arch = /:Arch:(\d{5})(?:$|:)/.exec(text)?.[1];
-  const undi = /:UNDI:(\d{3})(\d{3})(?:$|:)/.exec(text);
-  return withoutUndefined<VendorClass>({
-    kind,
-    arch: arch !== undefined && Number(arch) <= 0xffff ? Number(arch) : undefined,
-    undi: undi ? { major: Number(undi[1]), minor: Number(undi[2]) } : undefined,
-  });
-}
-
 const ipxeCodes = new Set([0x01, 0x08, 0xb0, 0xb1, 0xb2, 0xeb]);
 
 function get<T>(subs: ReadonlyMap<number, Buffer>, { code, shape }: SubOption<T>): T | undefined {
