@@ -15,6 +15,7 @@ const REMEMBERED = 10_000;
 /** Somebody answered for an address that we were about to offer: it is left alone this long. */
 const REST_MINUTES = 10;
 
+/** What a conflict is written to. */
 export type ConflictParts = { clock: Clock; leases: Leases; events: Events; log: (line: string) => void };
 
 /** When the wire is asked for an address before it is offered, what it said, and what is kept of that. */

@@ -19,4 +19,5 @@ export function createDeclines() {
   };
 }
 
+/** What createDeclines gives. */
 export type Declines = ReturnType<typeof createDeclines>;

@@ -12,6 +12,7 @@ const LEASES_A_ROUND = 100;
 /** The clock of the host may drift by this much between two looks; more is a step. */
 const STEP_MS = 2000;
 
+/** What is looked after. */
 export type HouseParts = {
   clock: Clock;
   /** Milliseconds that go on evenly whatever the host's clock is set to. */

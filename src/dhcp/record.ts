@@ -12,6 +12,7 @@ import type { Strangers } from './strangers.ts';
 import type { DhcpDecision, DhcpRequest, DhcpView, LeaseChange } from './view.ts';
 import type { Ways } from './ways.ts';
 
+/** What is written to, and who does what is no affair of DHCP. */
 export type RecordParts = {
   machines: Machines;
   leases: Leases;

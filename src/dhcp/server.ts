@@ -30,6 +30,7 @@ import { createStrangers } from './strangers.ts';
 import type { DhcpRequest, Door } from './view.ts';
 import { createWays } from './ways.ts';
 
+/** What a server reads, writes and tells. */
 export type DhcpServerOptions = {
   db: Db;
   machines: Machines;

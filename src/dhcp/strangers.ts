@@ -32,6 +32,7 @@ export function createStrangers() {
   };
 }
 
+/** What createStrangers gives. */
 export type Strangers = ReturnType<typeof createStrangers>;
 
 const secondOf = (now: Instant): number => Math.floor(now / 1000);

@@ -35,4 +35,5 @@ export function createWays(machines: Machines) {
   };
 }
 
+/** What createWays gives. */
 export type Ways = ReturnType<typeof createWays>;

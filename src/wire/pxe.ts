@@ -40,23 +40,30 @@ export const discoveryControl = {
   useThisBootFile: 8,
 } as const;
 
+/** The boot servers of one type. */
 export type PxeBootServer = NonNullable<PxeOptions['bootServers']>[number];
+/** One line of the menu and the type of boot server that it leads to. */
 export type PxeMenuLine = NonNullable<PxeOptions['menu']>[number];
+/** See PxeOptions.prompt. */
 export type PxePrompt = NonNullable<PxeOptions['prompt']>;
+/** See PxeOptions.bootItem. */
 export type PxeBootItem = NonNullable<PxeOptions['bootItem']>;
 
+/** Sub-option 8 (PXE 2.1 table 2-1): boot servers by their type, each with its addresses. */
 export const bootServers: Shape<PxeBootServer[]> = {
   decode: decodeBootServers,
   encode: encodeBootServers,
   describe: (servers) => servers.map(({ type, addresses }) => [type, ...addresses].join(' ')).join(', '),
 };
 
+/** Sub-option 9 (PXE 2.1 table 2-1): the lines of the boot menu. */
 export const menu: Shape<PxeMenuLine[]> = {
   decode: decodeMenu,
   encode: encodeMenu,
   describe: (lines) => lines.map((line) => `${line.type} ${text.describe(line.text)}`).join(', '),
 };
 
+/** Sub-option 10 (PXE 2.1 table 2-1): the prompt, and the seconds until the first line of the menu is taken. */
 export const prompt: Shape<PxePrompt> = {
   decode: decodePrompt,
   encode: encodePrompt,
@@ -133,6 +140,7 @@ const features = {
   sdi: 0x28,
   nfs: 0x29,
 } as const;
+/** The name of something that an iPXE can have been built with. */
 export type IpxeFeature = keyof typeof features;
 const featureNames = new Map<number, IpxeFeature>(
   Object.entries(features).map(([name, code]) => [code, name as IpxeFeature]),

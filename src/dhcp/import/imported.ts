@@ -74,10 +74,12 @@ export type Imported = {
 /** What a reader of one format found; what it leaves out it has none of. */
 export type Found = Partial<Omit<Imported, 'format'>>;
 
+/** Something that would be lost, or is wrong. */
 export function errorAt(line: number, text: string): ImportProblem {
   return { line, severity: 'error', text };
 }
 
+/** Something that is only told. */
 export function noteAt(line: number, text: string): ImportProblem {
   return { line, severity: 'note', text };
 }
@@ -87,6 +89,7 @@ export function subnetErrorAt(line: number, text: string): ImportProblem {
   return { line, severity: 'error', text, ofSubnets: true };
 }
 
+/** The time of a lease that has no end (RFC 2131 3.3). */
 export const FOR_EVER_SECONDS = 0xffffffff;
 
 /** When a lease without an end ends: as late as one that we give for ever. */
