@@ -5,6 +5,7 @@ import { escapeText } from '../../wire/bytes.ts';
 
 /** Whose file it is: `dnsmasq` is its configuration or a dhcp-hostsfile, `isc` a dhcpd.conf, `kea` the JSON of kea-dhcp4. */
 export const importFormats = ['csv', 'dnsmasq', 'dnsmasq-leases', 'isc', 'isc-leases', 'kea', 'kea-leases'] as const;
+/** One of importFormats. */
 export type ImportFormat = (typeof importFormats)[number];
 
 /** What the file sends to a client: `name` as in our own table where that has the code, `text` the value as it was told,
@@ -37,6 +38,7 @@ export type ImportedLease = {
   expiresAt: Instant;
 };
 
+/** A subnet as the file has it. `line` counts from 1. */
 export type ImportedSubnet = {
   line: number;
   cidr: Cidr;
@@ -63,6 +65,7 @@ export type ImportProblem = {
   ofSubnets?: true;
 };
 
+/** All that was found in a file. */
 export type Imported = {
   format: ImportFormat;
   subnets: ImportedSubnet[];
