@@ -1,5 +1,9 @@
+import type { Events } from '../events.ts';
+import { isHeld, type Subnet } from '../model/network.ts';
 import type { Clock, Instant } from '../model/time.ts';
+import type { Leases } from '../store/leases.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
+import { restingLease } from './decide.ts';
 import type { ProbeAnswer, Prober } from './probe.ts';
 
 /** So many new addresses a second are a storm: whoever boots a rack must not wait for the wire to be silent. */
@@ -8,11 +12,14 @@ const STORM_MS = 10_000;
 /** An address that nobody answered for is not asked for again in this time. */
 const FREE_MS = 30_000;
 const REMEMBERED = 10_000;
+/** Somebody answered for an address that we were about to offer: it is left alone this long. */
+const REST_MINUTES = 10;
 
-/** When the wire is asked for an address before it is offered, and what it said. */
-export type Conflicts = ReturnType<typeof createConflicts>;
+/** What a conflict is written to. */
+export type ConflictParts = { clock: Clock; leases: Leases; events: Events; log: (line: string) => void };
 
-export function createConflicts(clock: Clock) {
+/** When the wire is asked for an address before it is offered, what it said, and what is kept of that. */
+export function createConflicts({ clock, leases, events, log }: ConflictParts) {
   const free = new Map<Ipv4, Instant>();
   let second = 0;
   let asked = 0;
@@ -59,6 +66,27 @@ export function createConflicts(clock: Clock) {
       if (prober && isCalm(clock()) && prober.ask(address, how, settle) === 'asked') return true;
       remember(address);
       return false;
+    },
+
+    /** Somebody has an address that we were about to offer: nobody is offered it for a while. */
+    note(subnet: Subnet, address: Ipv4, holder: Mac | undefined): void {
+      const now = clock();
+      // leased to another while the wire was asked: it is that one who answers
+      const lease = leases.at(subnet.id, address);
+      if (lease && isHeld(lease, now)) return;
+      const write = (): void => {
+        leases.put(restingLease(subnet, address, { now }, REST_MINUTES * 60_000));
+        events.emit({
+          kind: 'dhcp.conflict',
+          text: `${address} of ${subnet.name} is in use by ${holder ?? 'somebody'}, who has no lease: it rests for ${REST_MINUTES} minutes`,
+          data: { address, ...(holder ? { holder } : {}) },
+        });
+      };
+      try {
+        events.settle(write);
+      } catch (error) {
+        log(`the conflict about ${address} could not be recorded: ${String(error)}`);
+      }
     },
   };
 

@@ -20,12 +20,12 @@ import {
 } from './view.ts';
 
 /** An offered address is held this long for its client. RFC 2131 4.3.1 leaves it to the server; a ROM needs up to 30 s. */
-export const OFFER_MS = 60_000;
+const OFFER_MS = 60_000;
 /** A declined address rests this long: somebody else uses it. A reserved one is somebody's wish, and is tried again soon. */
-export const DECLINE_MS = 24 * 3600 * 1000;
-export const DECLINE_RESERVED_MS = 10 * 60 * 1000;
+const DECLINE_HOURS = 24;
+const DECLINE_RESERVED_MINUTES = 10;
 /** More DECLINEs than these in a minute are no conflicts but somebody who empties the pool (boot-protocols 6.1). */
-export const DECLINES_A_MINUTE = 20;
+const DECLINES_A_MINUTE = 20;
 
 type Silence = Extract<DhcpDecision, { kind: 'silent' }>;
 
@@ -220,13 +220,15 @@ function decideDecline(request: DhcpRequest, view: DhcpView): DhcpDecision {
       text: `${DECLINES_A_MINUTE} addresses of ${subnet.name} were declined in the last minute: no more are believed`,
     });
   const isReserved = view.reservation?.address === address;
-  const rest = isReserved ? DECLINE_RESERVED_MS : DECLINE_MS;
+  const rest = isReserved
+    ? { ms: DECLINE_RESERVED_MINUTES * 60_000, said: `${DECLINE_RESERVED_MINUTES} minutes` }
+    : { ms: DECLINE_HOURS * 3_600_000, said: `${DECLINE_HOURS} hours` };
   return {
     ...silent({
       rule: 'declined',
-      text: `${address} is in use by somebody else, says its new holder: it rests for ${isReserved ? '10 minutes' : '24 hours'}`,
+      text: `${address} is in use by somebody else, says its new holder: it rests for ${rest.said}`,
     }),
-    lease: { kind: 'decline', lease: restingLease(subnet, address, view, rest) },
+    lease: { kind: 'decline', lease: restingLease(subnet, address, view, rest.ms) },
     offer: { kind: 'forget', client: request.client },
   };
 }

@@ -63,11 +63,6 @@ export function watcherOf(packet: DhcpPacket): string | undefined {
   return text.startsWith(WATCH_ID) ? text.slice(WATCH_ID.length) : undefined;
 }
 
-/** Is it our own question? A loop or a relay may bring it back to our server, which has to be silent. */
-export function isWatchProbe(packet: DhcpPacket, instance: string): boolean {
-  return watcherOf(packet) === instance;
-}
-
 /** What a reply on the wire says of the server that sent it; undefined when that is ourselves, or it is no server's. */
 export function judgeForeign(
   packet: DhcpPacket,
@@ -124,7 +119,7 @@ const EDK2_HTTP = 'EDK2 HttpBootDhcp4.c HttpBootSelectDhcpOffer';
 const IPXE = 'iPXE net/udp/dhcp.c dhcp_discovery_rx';
 const IPXE_FILE = 'iPXE core/settings.c reprioritise_settings';
 
-/** What spoils a boot beside us: when, what happens to whom, and whose code says so. We offer 60 with 43 as a proxy, mode F. */
+/** What spoils a boot beside us: when, what happens to whom, and whose code says so. As a proxy we offer 60 with 43 (boot-protocols 2.4). */
 export const SPOILERS: readonly (Reason & { when: (signs: Signs) => boolean })[] = [
   {
     rule: 'complete-pxe-offer',

@@ -121,7 +121,7 @@ function spaceOf(subnet: Subnet): Space {
 
 /** The first never-used address on the client's own way through the pools. */
 function chooseUnused(request: DhcpRequest, view: DhcpView, subnet: Subnet): AddressChoice | undefined {
-  const size = poolSize(subnet);
+  const { size } = spaceOf(subnet);
   if (size === 0 || view.touched(subnet.id) >= size) return undefined;
   const start = hash(request.client) % size;
   const stride = strideThrough(size, request.client);
@@ -176,11 +176,6 @@ function firstOf<T, R>(list: readonly T[], choose: (one: T) => R | undefined): R
     if (chosen !== undefined) return chosen;
   }
   return undefined;
-}
-
-/** How many addresses the pools of a subnet have. */
-export function poolSize(subnet: Subnet): number {
-  return spaceOf(subnet).size;
 }
 
 /** The address number `index` of the subnet's pools, counted through. */

@@ -14,6 +14,7 @@ import type { OptionLevels } from './options.ts';
 import type { AddressUse, DhcpRequest, DhcpView } from './view.ts';
 import { chooseWire } from './wire.ts';
 
+/** What is looked at. */
 export type LookOptions = {
   machines: Machines;
   network: Network;

@@ -98,4 +98,5 @@ export function createOffers() {
   };
 }
 
+/** What createOffers gives. */
 export type Offers = ReturnType<typeof createOffers>;

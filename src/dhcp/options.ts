@@ -22,6 +22,7 @@ export type OptionsFor = {
   arrival: Arrival;
 };
 
+/** Values by code; `force`: sent unasked. */
 export type ChosenOptions = ReadonlyMap<number, { bytes: Buffer; force: boolean }>;
 
 /** What people set, brought together for one client: global, subnet, profile, reservation, machine, the later before the earlier. */
@@ -34,6 +35,10 @@ export type OptionLevels = {
 const NONE: ChosenOptions = new Map();
 const templates = compileTemplates(new Map());
 
+/**
+ * The levels of these settings, read anew when they have changed. A setting that cannot be sent is left out and told of: a template
+ * each time that it is rendered, all others once for each change.
+ */
 export function createOptionLevels(settings: OptionSettings, tell: (problem: string) => void): OptionLevels {
   let revision = -1;
   let isEmpty = true;

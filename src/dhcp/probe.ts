@@ -5,6 +5,7 @@ import type { Ipv4, Mac } from '../wire/address.ts';
 /** `mac` has the address. Through a relay the wire it is on cannot be seen, and no MAC. */
 export type ProbeAnswer = { inUse: false } | { inUse: true; mac?: Mac };
 
+/** What a prober asks with, and for how long. */
 export type ProberOptions = {
   sockets: Pick<ProbeSockets, 'askArp' | 'hearArp' | 'askEcho' | 'hearEcho'>;
   clock: Clock;
@@ -38,6 +39,7 @@ const MOST_REMEMBERED = 4096;
 /** Nothing wakes us when an answer is there, so we look this often, and only while somebody waits. */
 const LOOK_MS = 5;
 
+/** A prober for the sockets of one interface. An answer holds for 30 s, also the one that nobody answered. Errors of `done` are logged. */
 export function createProber({ sockets, clock, waitMs = 150, limit = 64 }: ProberOptions): Prober {
   const probes = new Map<Ipv4, Probe>();
   /** The oldest first. */

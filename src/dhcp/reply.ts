@@ -6,6 +6,7 @@ import { withDefaultRoute } from '../wire/dhcp-shapes.ts';
 import type { BootAnswer } from './boot.ts';
 import { type DhcpRequest, NO_ADDRESS } from './view.ts';
 
+/** What an OFFER or ACK says. */
 export type ReplyParts = {
   type: 'offer' | 'ack';
   /** 0.0.0.0 when answering an INFORM, which gets no lease. */

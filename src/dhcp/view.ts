@@ -107,6 +107,7 @@ export type LeaseChange =
   | { kind: 'release'; lease: Lease }
   | { kind: 'decline'; lease: Lease };
 
+/** `forget`: whatever is on offer to this client, on all subnets of its wire. */
 export type OfferChange = { kind: 'hold'; offer: Offer } | { kind: 'forget'; client: ClientKey };
 
 /** Where a reply goes. RFC 2131 4.1. */
@@ -135,5 +136,7 @@ export function subnetById(view: DhcpView, id: number): Subnet | undefined {
   return view.wire.find((subnet) => subnet.id === id);
 }
 
+/** The address of who has none. */
 export const NO_ADDRESS = '0.0.0.0' as Ipv4;
+/** Everybody on the wire. */
 export const BROADCAST = '255.255.255.255' as Ipv4;

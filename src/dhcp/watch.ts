@@ -17,6 +17,7 @@ const QUESTIONS = {
   'UEFI HTTP boot': { vendorClass: 'HTTPClient:Arch:00016:UNDI:003001', architecture: 16 },
   system: undefined,
 } as const;
+/** As whom the watch was when it was told something. */
 export type AskedAs = keyof typeof QUESTIONS | 'overheard';
 const ASKED_AS = [...(Object.keys(QUESTIONS) as (keyof typeof QUESTIONS)[]), 'overheard'] as const;
 
@@ -33,8 +34,10 @@ export type WatchedServer = ForeignServer & {
   offersTo: Partial<Record<AskedAs, ForeignOffer>>;
 };
 
+/** What is new about a server; `text` says it in a sentence. */
 export type WatchChange = { kind: 'appeared' | 'changed' | 'gone'; server: WatchedServer; text: string };
 
+/** The wire that is watched, and who is told. */
 export type WatchOptions = {
   sockets: Pick<ProbeSockets, 'interface' | 'mac' | 'sendDhcp' | 'hearDhcp'>;
   own: Own;
@@ -47,6 +50,7 @@ export type WatchOptions = {
   lookMs?: number;
 };
 
+/** A watch that goes on until it is closed. */
 export type Watch = {
   /** Those that are here and those that went, the first seen first. */
   list(): WatchedServer[];

@@ -15,6 +15,7 @@ import { subOptionForms } from './dhcp-sub-option-text.ts';
 
 export type { OptionText } from './dhcp-option-forms.ts';
 
+/** The names of the shapes that a custom option can have. */
 export type ShapeName = keyof typeof forms;
 
 /** An option that our table does not have, or has as mere bytes, under the operator's name. */

@@ -28,6 +28,7 @@ import {
 } from './dhcp-shapes.ts';
 import { ipxe } from './pxe.ts';
 
+/** A row of the table of options; `source` is the document and section that defines it. */
 export type OptionRow<T> = { readonly code: number; readonly shape: Shape<T>; readonly source: string };
 
 /** Every DHCP option that we can name: its code, the shape of its value, where it is defined. To add one, add its row. */
@@ -148,7 +149,9 @@ export const dhcpOptions = {
   proxyAutoDiscovery: row(252, text, 'draft-ietf-wrec-wpad-01 4.4.1'),
 } as const;
 
+/** The name of a row of dhcpOptions. */
 export type OptionName = keyof typeof dhcpOptions;
+/** What the value of that row's option is in code. */
 export type OptionValue<N extends OptionName> = (typeof dhcpOptions)[N] extends OptionRow<infer T> ? T : never;
 
 /** The option's value; undefined when the packet has none, or one that is malformed. */
@@ -167,6 +170,7 @@ export function setOption<N extends OptionName>(options: Map<number, Buffer>, na
   options.set(code, shape.encode(value));
 }
 
+/** The code of an option of the table. */
 export function optionCode(name: OptionName): number {
   return dhcpOptions[name].code;
 }
@@ -174,16 +178,6 @@ export function optionCode(name: OptionName): number {
 /** The name of a code in the table, or undefined. */
 export function optionName(code: number): OptionName | undefined {
   return names.get(code);
-}
-
-/** One line for a human, `leaseSeconds (51): 3600 s`, printable whatever the bytes are. */
-export function describeOption(code: number, value: Buffer): string {
-  const name = names.get(code);
-  if (name === undefined) return `option ${code}: ${bytes.describe(value)}`;
-  const { shape } = rowOf(name);
-  const decoded = shape.decode(value);
-  const said = decoded === undefined ? `unusable, ${bytes.describe(value) || 'empty'}` : shape.describe(decoded);
-  return `${name} (${code}): ${said}`;
 }
 
 const names = new Map(Object.entries(dhcpOptions).map(([name, { code }]) => [code, name as OptionName]));

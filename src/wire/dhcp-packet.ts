@@ -25,6 +25,7 @@ export type DhcpPacket = {
   options: Map<number, Buffer>;
 };
 
+/** How much room an answer has. */
 export type EncodeLimits = {
   /** The most bytes the answer may have, see dhcpReplyLimit. Less than 300 counts as 300. */
   maxSize?: number;
@@ -33,6 +34,7 @@ export type EncodeLimits = {
   overload?: boolean;
 };
 
+/** A message as it is sent. */
 export type EncodedDhcp = {
   bytes: Buffer;
   /** Codes of the options that did not fit, most important first. Empty nearly always: whoever sends should tell. */

@@ -20,6 +20,7 @@ export type Shape<T> = {
   readonly describe: (value: T) => string;
 };
 
+/** What a message is (option 53), named as in RFC 2131. */
 export type MessageType = 'discover' | 'offer' | 'request' | 'decline' | 'ack' | 'nak' | 'release' | 'inform';
 const messageTypes: MessageType[] = ['discover', 'offer', 'request', 'decline', 'ack', 'nak', 'release', 'inform'];
 
@@ -30,12 +31,14 @@ export const messageType: Shape<MessageType> = {
   describe: (value) => value,
 };
 
+/** One address, 4 bytes. */
 export const ip: Shape<Ipv4> = {
   decode: (bytes) => (bytes.length === 4 ? ipv4FromBytes(bytes) : undefined),
   encode: ipv4ToBytes,
   describe: (value) => value,
 };
 
+/** One address or more, the preferred one first. */
 export const ips: Shape<Ipv4[]> = {
   decode: (bytes) => every(bytes, 4, (at) => ipv4FromBytes(bytes, at)),
   encode: (values) => Buffer.concat(values.map(ipv4ToBytes)),
@@ -49,24 +52,28 @@ export const ipPairs: Shape<[Ipv4, Ipv4][]> = {
   describe: (values) => values.map(([a, b]) => `${a} ${b}`).join(', '),
 };
 
+/** A whole number of one byte. */
 export const u8: Shape<number> = {
   decode: (bytes) => (bytes.length === 1 ? bytes[0] : undefined),
   encode: (value) => new Writer(1).u8(value, 'value').done(),
   describe: String,
 };
 
+/** A whole number of two bytes. */
 export const u16: Shape<number> = {
   decode: (bytes) => (bytes.length === 2 ? bytes.readUInt16BE() : undefined),
   encode: (value) => new Writer(2).u16(value, 'value').done(),
   describe: String,
 };
 
+/** One number of two bytes or more. */
 export const u16s: Shape<number[]> = {
   decode: (bytes) => every(bytes, 2, (at) => bytes.readUInt16BE(at)),
   encode: (values) => values.reduce((out, value) => out.u16(value, 'value'), new Writer(values.length * 2)).done(),
   describe: (values) => values.join(', '),
 };
 
+/** A whole number of four bytes. */
 export const u32: Shape<number> = {
   decode: (bytes) => (bytes.length === 4 ? bytes.readUInt32BE() : undefined),
   encode: (value) => new Writer(4).u32(value, 'value').done(),
@@ -87,6 +94,7 @@ export const signedSeconds: Shape<number> = {
   describe: (value) => `${value} s`,
 };
 
+/** One byte, 0 or 1; every other value is malformed. */
 export const bool: Shape<boolean> = {
   decode: (bytes) => (bytes.length === 1 && (bytes[0] as number) <= 1 ? bytes[0] === 1 : undefined),
   encode: (value) => Buffer.of(value ? 1 : 0),
@@ -115,6 +123,7 @@ export const textz: Shape<string> = {
   describe: quote,
 };
 
+/** Bytes that mean nothing to us, as they are. */
 export const bytes: Shape<Buffer> = { decode: (value) => value, encode: (value) => value, describe: hex };
 
 /** Option 55: codes in the order in which the client wants them, each once. 0 and 255 are no options
@@ -153,6 +162,7 @@ export const guid: Shape<string> = {
   describe: (value) => value,
 };
 
+/** The revision of the network driver interface that firmware has (RFC 4578 2.2). */
 export type NetworkInterfaceRevision = { major: number; minor: number };
 
 /** Option 94 (RFC 4578 2.2): type 1 is UNDI. */
@@ -186,6 +196,7 @@ export const userClass: Shape<string[]> = {
   describe: (classes) => classes.map(quote).join(', '),
 };
 
+/** A way to a network (RFC 3442). */
 export type Route = { to: Cidr; via: Ipv4 };
 
 /** Options 121 and 249 (RFC 3442): prefix length, only the bytes of the destination that it covers, router. */
@@ -240,6 +251,7 @@ export const domains: Shape<string[]> = {
   describe: (names) => names.map(quote).join(', '),
 };
 
+/** A client's name, and who is to register it (RFC 4702 2.1): the bits S, O, N and E, in this order. */
 export type ClientFqdn = {
   serverUpdates: boolean;
   overridden: boolean;
@@ -277,6 +289,7 @@ export const fqdn: Shape<ClientFqdn> = {
   describe: ({ name }) => quote(name),
 };
 
+/** What is said under the number of an enterprise (IANA private enterprise numbers). */
 export type VendorData = { enterprise: number; data: Buffer };
 
 /** Options 124 and 125 (RFC 3925): enterprise number, length, data; again and again. */
@@ -302,6 +315,7 @@ export const vendorData: Shape<VendorData[]> = {
   describe: (list) => list.map(({ enterprise, data }) => `${enterprise}: ${hex(data)}`).join(', '),
 };
 
+/** What a relay says of where a client stands (RFC 3046 3.1, 3.2), and how it wants to be answered. */
 export type RelayInformation = {
   circuitId?: Buffer;
   remoteId?: Buffer;

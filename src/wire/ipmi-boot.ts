@@ -65,11 +65,13 @@ export const BOOT_SELECTOR = {
 /** Boot flags (table 28-14, parameter 5): from where (a BOOT_SELECTOR), how the firmware starts, and for how long. */
 export type BootFlags = { isValid: boolean; isPersistent: boolean; isEfi: boolean; selector: number };
 
+/** The 5 bytes of the boot flags (table 28-14, parameter 5), of which the last three are 0. */
 export function encodeBootFlags(flags: BootFlags): Buffer {
   const mode = (flags.isValid ? 0x80 : 0) | (flags.isPersistent ? 0x40 : 0) | (flags.isEfi ? 0x20 : 0);
   return Buffer.of(mode, flags.selector << 2, 0, 0, 0);
 }
 
+/** What the boot flags say (table 28-14, parameter 5). WireError 'truncated' for fewer than two bytes. */
 export function decodeBootFlags(data: Buffer): BootFlags {
   const [mode, selector] = new Reader(data).take(2, 'boot flags');
   return {

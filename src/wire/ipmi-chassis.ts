@@ -2,9 +2,11 @@
 import { Reader, WireError } from './bytes.ts';
 import { type Command, ignore, NET_FN, nothing, PRIVILEGE } from './ipmi.ts';
 
+/** What the machine does when power comes back (28.2, bits 6:5). */
 export type RestorePolicy = 'stay-off' | 'as-before' | 'power-on' | 'unknown';
 const RESTORE_POLICIES: readonly RestorePolicy[] = ['stay-off', 'as-before', 'power-on', 'unknown'];
 
+/** Whether the machine runs, and what its power supply says (28.2). */
 export type ChassisStatus = { isOn: boolean; hasPowerFault: boolean; restorePolicy: RestorePolicy };
 
 /** 28.2 */
@@ -30,6 +32,7 @@ export const getChassisStatus: Command<void, ChassisStatus> = {
   },
 };
 
+/** What can be done to a machine's power (28.3). `soft` asks the system to shut down. */
 export type ChassisAction = 'off' | 'on' | 'cycle' | 'reset' | 'nmi' | 'soft';
 const CHASSIS_ACTIONS: readonly ChassisAction[] = ['off', 'on', 'cycle', 'reset', 'nmi', 'soft'];
 

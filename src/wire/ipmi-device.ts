@@ -2,6 +2,7 @@
 import { Reader } from './bytes.ts';
 import { type Command, ignore, NET_FN, nothing, PRIVILEGE } from './ipmi.ts';
 
+/** Who made a BMC, and what it can do (20.1). */
 export type DeviceId = {
   /** IANA private enterprise number: 343 Intel, 674 Dell, 11 HP, 47196 HPE, 19046 Lenovo, 10876 Supermicro. */
   manufacturer: number;

@@ -2,6 +2,7 @@
 import { FIRMWARE_PROGRESS, GENERIC_STATES, SENSOR_STATES, SENSOR_TYPES } from './ipmi-event-tables.ts';
 import { THRESHOLD_NAMES } from './ipmi-sdr-record.ts';
 
+/** How bad a state is: to be known, to be looked at, to be acted on. */
 export type EventSeverity = 'info' | 'warning' | 'critical';
 
 /** One state of a sensor: `processor hot` and how bad it is. */

@@ -128,6 +128,7 @@ function decodeField(type: number, bytes: Buffer, isEnglish: boolean): string {
 
 // ------------------------------------------------------------------------------------------------- for a BMC of ours
 
+/** What an inventory is to say. A part that is left out has no area. */
 export type FruPlan = {
   chassis?: { type: number; fields: readonly string[] };
   /** `minutes` since 1996. */

@@ -37,6 +37,7 @@ export const THRESHOLD_NAMES = [
   'upperNonRecoverable',
 ] as const;
 
+/** A sensor with all that is known of it (43.1). */
 export type FullRecord = SensorCommon & {
   kind: 'full';
   format: AnalogFormat;
@@ -46,14 +47,20 @@ export type FullRecord = SensorCommon & {
   factors: Factors;
   thresholds: Thresholds;
 };
+/** A sensor of states, which may stand for several alike (43.2). */
 export type CompactRecord = SensorCommon & { kind: 'compact'; units: Units; format: AnalogFormat };
+/** A sensor that cannot be read and only makes events (43.3). */
 export type EventOnlyRecord = SensorCommon & { kind: 'event-only' };
 /** A part with an inventory of its own (43.8): `fru` is its number when `isLogical` and on the BMC itself. */
 export type FruRecord = { kind: 'fru'; address: number; fru: number; lun: number; isLogical: boolean; name: string };
+/** Another management controller and its address on the bus (43.9). */
 export type ControllerRecord = { kind: 'controller'; address: number; channel: number; name: string };
+/** A record that we do not read. */
 export type OtherRecord = { kind: 'other'; type: number };
 
+/** Any record of the repository. */
 export type SdrRecord = FullRecord | CompactRecord | EventOnlyRecord | FruRecord | ControllerRecord | OtherRecord;
+/** The records that stand for a sensor. */
 export type SensorRecord = FullRecord | CompactRecord | EventOnlyRecord;
 
 const SDR_TYPE = { full: 0x01, compact: 0x02, eventOnly: 0x03, fru: 0x11, controller: 0x12 };
@@ -270,6 +277,7 @@ function encodeUnits(format: AnalogFormat, units: Units): Buffer {
   return Buffer.of(head | (units.isPercentage ? 1 : 0), units.base, units.modifier);
 }
 
+/** Factors in the 6 bytes that they have in a full record (43.1, bytes 25 to 30; 35.5), with tolerance and accuracy 0. */
 export function encodeFactors({ m, b, bExponent, rExponent }: Factors): Buffer {
   const exponents = ((rExponent & 0x0f) << 4) | (bExponent & 0x0f);
   return Buffer.of(m & 0xff, (m >> 2) & 0xc0, b & 0xff, (b >> 2) & 0xc0, 0, exponents);

@@ -3,6 +3,7 @@ import { Reader } from './bytes.ts';
 import { type Command, ignore, NET_FN, nothing, PRIVILEGE } from './ipmi.ts';
 import { readRecord } from './ipmi-sdr.ts';
 
+/** How full the event log is, and when it was last changed: seconds since 1970 by the BMC's clock. */
 export type SelInfo = { entries: number; freeBytes: number; addedAt: number; erasedAt: number; hasOverflowed: boolean };
 
 /** 31.2 */
@@ -119,6 +120,7 @@ export type SelEntry =
 const FIRST_REAL_STAMP = 0x20000000;
 const NO_STAMP = 0xffffffff;
 
+/** An entry from its 16 bytes (32.1 to 32.3). WireError 'truncated' when there are fewer. */
 export function decodeSelEntry(bytes: Buffer): SelEntry {
   const entry = new Reader(bytes).take(16, 'SEL entry');
   const [id, type] = [entry.readUInt16LE(0), entry[2]!];
@@ -142,6 +144,7 @@ export function decodeSelEntry(bytes: Buffer): SelEntry {
   };
 }
 
+/** The 16 bytes of an entry (32.1 to 32.3); data beyond its place in them is left out. */
 export function encodeSelEntry(entry: SelEntry): Buffer {
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16LE(entry.id);

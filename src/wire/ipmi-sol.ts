@@ -133,12 +133,15 @@ export const SOL_TO_BMC = { break: 0x10, pauseCts: 0x08, dropDcd: 0x04, flushIn:
 /** What a BMC tells beside them (15.9). */
 export const SOL_FROM_BMC = { unavailable: 0x20, deactivating: 0x10, overrun: 0x08, break: 0x04 };
 const NACK = 0x40;
+/** What comes before the characters of a packet (15.9). */
 export const SOL_HEADER_BYTES = 4;
 
+/** The payload of a serial-over-LAN packet (15.9). */
 export function encodeSol({ sequence, acknowledged, accepted, isRefused, flags, data }: SolPacket): Buffer {
   return Buffer.concat([Buffer.of(sequence, acknowledged, accepted, flags | (isRefused ? NACK : 0)), data]);
 }
 
+/** A serial-over-LAN packet (15.9); one without characters is one too. WireError 'truncated' when its header is not whole. */
 export function decodeSol(bytes: Buffer): SolPacket {
   const reader = new Reader(bytes);
   const [sequence, acknowledged, accepted, status] = reader.take(SOL_HEADER_BYTES, 'SOL header');

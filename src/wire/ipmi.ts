@@ -17,12 +17,14 @@ export function encodeRequest(request: IpmiRequest): Buffer {
   return encodeMessage(BMC_ADDRESS, (netFn << 2) | lun, CONSOLE_ADDRESS, sequence << 2, [command], data);
 }
 
+/** A request from a LAN message (13.8). WireError 'truncated', or 'malformed' when a checksum does not match. */
 export function decodeRequest(bytes: Buffer): IpmiRequest {
   const { netFn, receiverLun, sequence, reader } = decodeMessage(bytes);
   const command = reader.u8('command');
   return { netFn, lun: receiverLun, command, sequence, data: reader.rest() };
 }
 
+/** A response as a LAN message (13.8). */
 export function encodeResponse(response: IpmiResponse): Buffer {
   const { netFn, lun, command, sequence, completion, data } = response;
   return encodeMessage(
@@ -35,6 +37,7 @@ export function encodeResponse(response: IpmiResponse): Buffer {
   );
 }
 
+/** A response from a LAN message (13.8). WireError 'truncated', or 'malformed' for a wrong checksum and for a request. */
 export function decodeResponse(bytes: Buffer): IpmiResponse {
   const { netFn, senderLun, sequence, reader } = decodeMessage(bytes);
   if ((netFn & 1) === 0) throw new WireError('malformed', 'network function', 1, `${netFn} is not of a response`);
@@ -161,9 +164,11 @@ export type Command<Request, Response> = {
   encodeResponse(response: Response): Buffer;
   decodeResponse(data: Buffer): Response;
 };
+/** One of the commands, where it does not matter which. */
 // biome-ignore lint/suspicious/noExplicitAny: a command of whatever types; `unknown` is not assignable both ways.
 export type AnyCommand = Command<any, any>;
 
 /** No data: what many requests and responses are. */
 export const nothing = (): Buffer => Buffer.alloc(0);
+/** Reads nothing from data that has to say nothing, whatever a BMC put there. */
 export const ignore = (): undefined => undefined;

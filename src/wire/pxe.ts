@@ -40,23 +40,30 @@ export const discoveryControl = {
   useThisBootFile: 8,
 } as const;
 
+/** The boot servers of one type. */
 export type PxeBootServer = NonNullable<PxeOptions['bootServers']>[number];
+/** One line of the menu and the type of boot server that it leads to. */
 export type PxeMenuLine = NonNullable<PxeOptions['menu']>[number];
+/** See PxeOptions.prompt. */
 export type PxePrompt = NonNullable<PxeOptions['prompt']>;
+/** See PxeOptions.bootItem. */
 export type PxeBootItem = NonNullable<PxeOptions['bootItem']>;
 
+/** Sub-option 8 (PXE 2.1 table 2-1): boot servers by their type, each with its addresses. */
 export const bootServers: Shape<PxeBootServer[]> = {
   decode: decodeBootServers,
   encode: encodeBootServers,
   describe: (servers) => servers.map(({ type, addresses }) => [type, ...addresses].join(' ')).join(', '),
 };
 
+/** Sub-option 9 (PXE 2.1 table 2-1): the lines of the boot menu. */
 export const menu: Shape<PxeMenuLine[]> = {
   decode: decodeMenu,
   encode: encodeMenu,
   describe: (lines) => lines.map((line) => `${line.type} ${text.describe(line.text)}`).join(', '),
 };
 
+/** Sub-option 10 (PXE 2.1 table 2-1): the prompt, and the seconds until the first line of the menu is taken. */
 export const prompt: Shape<PxePrompt> = {
   decode: decodePrompt,
   encode: encodePrompt,
@@ -133,6 +140,7 @@ const features = {
   sdi: 0x28,
   nfs: 0x29,
 } as const;
+/** The name of something that an iPXE can have been built with. */
 export type IpxeFeature = keyof typeof features;
 const featureNames = new Map<number, IpxeFeature>(
   Object.entries(features).map(([name, code]) => [code, name as IpxeFeature]),
@@ -219,26 +227,6 @@ export const ipxe: Shape<IpxeOptions> = {
   describe: ({ version, features }) =>
     `iPXE ${version ?? 'without a version'} with ${features.join(', ') || 'no features'}`,
 };
-
-export type VendorClass = {
-  kind: 'PXEClient' | 'HTTPClient' | 'other';
-  /** The architecture of option 93, said once more in the text. */
-  arch?: number;
-  undi?: { major: number; minor: number };
-};
-
-/** What option 60 says: `PXEClient:Arch:00007:UNDI:003000`. A bare `PXEClient` is one too, as is one with other parts. */
-export function parseVendorClass(text: string): VendorClass {
-  const kind = text.startsWith('PXEClient') ? 'PXEClient' : text.startsWith('HTTPClient') ? 'HTTPClient' : 'other';
-  if (kind === 'other') return { kind };
-  const arch = /:Arch:(\d{5})(?:$|:)/.exec(text)?.[1];
-  const undi = /:UNDI:(\d{3})(\d{3})(?:$|:)/.exec(text);
-  return withoutUndefined<VendorClass>({
-    kind,
-    arch: arch !== undefined && Number(arch) <= 0xffff ? Number(arch) : undefined,
-    undi: undi ? { major: Number(undi[1]), minor: Number(undi[2]) } : undefined,
-  });
-}
 
 const ipxeCodes = new Set([0x01, 0x08, 0xb0, 0xb1, 0xb2, 0xeb]);
 

@@ -15,6 +15,7 @@ type Algorithms = {
   icvBytes: number;
 };
 
+/** The algorithms that a suite stands for (22.15.2), by their numbers on the wire (13.28). */
 export const ALGORITHMS: Record<CipherSuite, Algorithms> = {
   3: { authentication: 0x01, integrity: 0x01, confidentiality: 0x01, hash: 'sha1', icvBytes: 12 },
   17: { authentication: 0x03, integrity: 0x04, confidentiality: 0x01, hash: 'sha256', icvBytes: 16 },
@@ -75,34 +76,44 @@ export function describeStatus(status: number): string {
  */
 export type Refusal = { tag: number; status: number; consoleId: number | undefined; refused: true };
 
-/** 13.17. Privilege 0 asks for the highest that the suite allows. */
+/** RMCP+ Open Session Request (13.17). Privilege 0 asks for the highest that the suite allows. */
 export type OpenSessionRequest = { tag: number; privilege: number; consoleId: number; suite: CipherSuite };
 
-/** 13.18. The fields after `consoleId` are there when the status is 0; `suite` is undefined when it is none of ours. */
+/**
+ * RMCP+ Open Session Response (13.18). The fields after `consoleId` are there when the status is 0; `suite` is undefined when
+ * it is none of ours.
+ */
 export type OpenSessionResponse =
   | { tag: number; status: 0; privilege: number; consoleId: number; bmcId: number; suite: CipherSuite | undefined }
   | Refusal;
 
-/** 13.20. `role` is the whole byte: privilege, and bit 4 to look the user up by name only. */
+/**
+ * RAKP message 1 (13.20): the console names its user. `role` is the whole byte: privilege, and bit 4 to look the user up by
+ * name only.
+ */
 export type Rakp1 = { tag: number; bmcId: number; consoleRandom: Buffer; role: number; user: Buffer };
 
-/** 13.21 */
+/** RAKP message 2 (13.21): the BMC proves that it knows the password. */
 export type Rakp2 =
   | { tag: number; status: 0; consoleId: number; bmcRandom: Buffer; bmcGuid: Buffer; code: Buffer }
   | Refusal;
 
-/** 13.22. With a status other than 0 it tells the BMC to drop the login and free its slot; `code` is then empty. */
+/**
+ * RAKP message 3 (13.22): the console proves it too. With a status other than 0 it tells the BMC to drop the login and free its
+ * slot; `code` is then empty.
+ */
 export type Rakp3 = { tag: number; status: number; bmcId: number; code: Buffer };
 
-/** 13.23 */
+/** RAKP message 4 (13.23): the BMC proves that it has the same key, and the session is open. */
 export type Rakp4 = { tag: number; status: 0; consoleId: number; code: Buffer } | Refusal;
 
+/** The payload of an RMCP+ Open Session Request (13.17), 32 bytes. RangeError when the id does not fit into 32 bits. */
 export function encodeOpenSessionRequest(request: OpenSessionRequest): Buffer {
   const head = Buffer.of(request.tag, request.privilege, 0, 0);
   return Buffer.concat([head, uint32(request.consoleId), encodeAlgorithms(request.suite)]);
 }
 
-/** `suite` is undefined when the console proposes none of ours. */
+/** An RMCP+ Open Session Request (13.17); `suite` is undefined when it proposes none of ours. WireError 'truncated'. */
 export function decodeOpenSessionRequest(
   bytes: Buffer,
 ): Omit<OpenSessionRequest, 'suite'> & { suite: CipherSuite | undefined } {
@@ -113,6 +124,7 @@ export function decodeOpenSessionRequest(
   return { tag, privilege, consoleId: reader.u32le('console session id'), suite: decodeAlgorithms(reader) };
 }
 
+/** The payload of an RMCP+ Open Session Response (13.18). Without a suite all algorithms are none. */
 export function encodeOpenSessionResponse(response: OpenSessionResponse): Buffer {
   if (isRefused(response)) return encodeRefusal(response);
   const head = Buffer.of(response.tag, response.status, response.privilege, 0);
@@ -120,6 +132,7 @@ export function encodeOpenSessionResponse(response: OpenSessionResponse): Buffer
   return Buffer.concat([head, uint32(response.consoleId), uint32(response.bmcId), algorithms]);
 }
 
+/** An RMCP+ Open Session Response (13.18), whatever its status. WireError 'truncated' when it stops inside a field. */
 export function decodeOpenSessionResponse(bytes: Buffer): OpenSessionResponse {
   const reader = new Reader(bytes);
   const tag = reader.u8('message tag');
@@ -132,6 +145,7 @@ export function decodeOpenSessionResponse(bytes: Buffer): OpenSessionResponse {
   return { tag, status: STATUS.ok, privilege, consoleId, bmcId, suite: decodeAlgorithms(reader) };
 }
 
+/** The payload of RAKP message 1 (13.20). `consoleRandom` is 16 bytes and `user` at most 16: neither is checked. */
 export function encodeRakp1(message: Rakp1): Buffer {
   return Buffer.concat([
     Buffer.of(message.tag, 0, 0, 0),
@@ -142,6 +156,7 @@ export function encodeRakp1(message: Rakp1): Buffer {
   ]);
 }
 
+/** RAKP message 1 (13.20). WireError 'truncated', or 'malformed' when the user name is longer than its 16 bytes. */
 export function decodeRakp1(bytes: Buffer): Rakp1 {
   const reader = new Reader(bytes);
   const tag = reader.u8('message tag');
@@ -155,12 +170,14 @@ export function decodeRakp1(bytes: Buffer): Rakp1 {
   return { tag, bmcId, consoleRandom, role, user: reader.take(nameBytes, 'user name') };
 }
 
+/** The payload of RAKP message 2 (13.21). `bmcRandom` and `bmcGuid` are 16 bytes each: it is not checked. */
 export function encodeRakp2(message: Rakp2): Buffer {
   if (isRefused(message)) return encodeRefusal(message);
   const head = Buffer.concat([Buffer.of(message.tag, message.status, 0, 0), uint32(message.consoleId)]);
   return Buffer.concat([head, message.bmcRandom, message.bmcGuid, message.code]);
 }
 
+/** RAKP message 2 (13.21), whatever its status. WireError 'truncated'. No field tells the code's length: it is the rest. */
 export function decodeRakp2(bytes: Buffer): Rakp2 {
   const { tag, status, reader } = decodeRakpHead(bytes);
   if (status !== STATUS.ok) return decodeRefusal(tag, status, reader);
@@ -170,20 +187,24 @@ export function decodeRakp2(bytes: Buffer): Rakp2 {
   return { tag, status: STATUS.ok, consoleId, bmcRandom, bmcGuid, code: reader.rest() };
 }
 
+/** The payload of RAKP message 3 (13.22). */
 export function encodeRakp3(message: Rakp3): Buffer {
   return Buffer.concat([Buffer.of(message.tag, message.status, 0, 0), uint32(message.bmcId), message.code]);
 }
 
+/** RAKP message 3 (13.22), whatever its status. WireError 'truncated'. */
 export function decodeRakp3(bytes: Buffer): Rakp3 {
   const { tag, status, reader } = decodeRakpHead(bytes);
   return { tag, status, bmcId: decodeSessionId(reader), code: reader.rest() };
 }
 
+/** The payload of RAKP message 4 (13.23). */
 export function encodeRakp4(message: Rakp4): Buffer {
   if (isRefused(message)) return encodeRefusal(message);
   return Buffer.concat([Buffer.of(message.tag, message.status, 0, 0), uint32(message.consoleId), message.code]);
 }
 
+/** RAKP message 4 (13.23), whatever its status. WireError 'truncated'. No field tells the code's length: it is the rest. */
 export function decodeRakp4(bytes: Buffer): Rakp4 {
   const { tag, status, reader } = decodeRakpHead(bytes);
   if (status !== STATUS.ok) return decodeRefusal(tag, status, reader);
@@ -244,6 +265,7 @@ export type LoginFacts = {
   user: Buffer;
 };
 
+/** What a session's packets are signed (K1) and encrypted (K2) with, and the key that both come from (13.31, 13.32). */
 export type SessionKeys = { suite: CipherSuite; sik: Buffer; k1: Buffer; k2: Buffer };
 
 /** RAKP 2: the BMC proves that it knows the password (13.31). */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import type { DhcpDecision } from '../../src/dhcp/view.ts';
-import { describeOption, optionCode } from '../../src/wire/dhcp-options.ts';
+import { optionCode } from '../../src/wire/dhcp-options.ts';
 import { relayInformation } from '../../src/wire/dhcp-shapes.ts';
 import { SERVER } from '../harness.ts';
+import { describeOption } from '../wire/describe-option.ts';
 import type { CaseRequest } from './case-request.ts';
 import type { Sent } from './tap.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isWatchProbe, judgeForeign, watcherOf, watchMark } from '../../src/dhcp/foreign.ts';
+import { judgeForeign, watcherOf, watchMark } from '../../src/dhcp/foreign.ts';
 import { createWatch, type Watch, type WatchChange } from '../../src/dhcp/watch.ts';
 import type { Instant } from '../../src/model/time.ts';
 import { type Ipv4, type Mac, macToBytes } from '../../src/wire/address.ts';
@@ -233,8 +233,6 @@ describe('the watch', () => {
       assert.equal(getOption(question, 'messageType'), 'discover');
       assert.deepEqual([question.broadcast, question.ciaddr], [true, NONE]);
       assert.deepEqual(question.chaddr, macToBytes(CARD));
-      assert.ok(isWatchProbe(question, 'a1b2'));
-      assert.equal(isWatchProbe(question, 'c3d4'), false);
       assert.equal(watcherOf(question), 'a1b2');
       assert.equal(watcherOf({ ...question, op: 'reply' }), undefined);
     }

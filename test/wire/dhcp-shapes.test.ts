@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  describeOption,
-  dhcpOptions,
-  getOption,
-  type OptionName,
-  optionCode,
-  optionName,
-} from '../../src/wire/dhcp-options.ts';
+import { dhcpOptions, getOption, type OptionName, optionCode, optionName } from '../../src/wire/dhcp-options.ts';
 import type { Shape } from '../../src/wire/dhcp-shapes.ts';
+import { describeOption } from './describe-option.ts';
 
 /** Bytes in hex, the value they are, and what a human reads. The bytes come back from the value. */
 const values: [name: OptionName, hex: string, value: unknown, text: string][] = [

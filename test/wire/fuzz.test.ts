@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { WireError } from '../../src/wire/bytes.ts';
-import { describeOption, dhcpOptions, getOption, type OptionName } from '../../src/wire/dhcp-options.ts';
+import { dhcpOptions, getOption, type OptionName } from '../../src/wire/dhcp-options.ts';
 import { decodeDhcp, encodeDhcp } from '../../src/wire/dhcp-packet.ts';
 import { decodePxe } from '../../src/wire/pxe.ts';
 import { decodeTftp, encodeTftp, negotiate } from '../../src/wire/tftp.ts';
+import { describeOption } from './describe-option.ts';
 import { mutate, seededRandom } from './mutate.ts';
 
 // FUZZ_SEED=n repeats a run; the seed of a run is printed with its result.

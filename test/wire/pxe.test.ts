@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseIpv4 } from '../../src/wire/address.ts';
-import { decodePxe, discoveryControl, encodePxe, type PxeOptions, parseVendorClass } from '../../src/wire/pxe.ts';
+import { decodePxe, discoveryControl, encodePxe, type PxeOptions } from '../../src/wire/pxe.ts';
 
 const cases: [what: string, value: PxeOptions, hex: string][] = [
   ['boot what this packet names', { discoveryControl: discoveryControl.useThisBootFile }, '060108ff'],
@@ -50,19 +50,3 @@ test('any bytes decode to an object that stays itself', () => {
     { numRuns: 2000 },
   );
 });
-
-const classes: [string, ReturnType<typeof parseVendorClass>][] = [
-  ['PXEClient:Arch:00007:UNDI:003000', { kind: 'PXEClient', arch: 7, undi: { major: 3, minor: 0 } }],
-  ['PXEClient:Arch:00000:UNDI:002001', { kind: 'PXEClient', arch: 0, undi: { major: 2, minor: 1 } }],
-  ['HTTPClient:Arch:00016:UNDI:003016', { kind: 'HTTPClient', arch: 16, undi: { major: 3, minor: 16 } }],
-  ['PXEClient', { kind: 'PXEClient' }],
-  ['HTTPClient', { kind: 'HTTPClient' }],
-  ['PXEClient:Arch:7:UNDI:003', { kind: 'PXEClient' }],
-  ['PXEClient:Arch:99999:UNDI:003000', { kind: 'PXEClient', undi: { major: 3, minor: 0 } }],
-  ['U-Boot.armv8', { kind: 'other' }],
-  ['pxeclient', { kind: 'other' }],
-  ['', { kind: 'other' }],
-];
-for (const [text, value] of classes) {
-  test(`vendor class ${JSON.stringify(text)}`, () => assert.deepEqual(parseVendorClass(text), value));
-}

@@ -24,6 +24,7 @@ export type Verdict = { state: 'new' | 'there' | 'wrong'; problems: ImportProble
 /** Whose an address is, or which address somebody has; without a line it is in the appliance. */
 type Claim = { client: string; names: readonly string[]; address?: Ipv4; hostname: string; line?: number };
 
+/** Knows what is here and what of the file was judged before. */
 export type ReservationChecker = {
   /** Tell it of one that is here; all of them come before the first is judged. */
   know: (present: PresentReservation) => void;
@@ -158,6 +159,7 @@ function whereIs({ line }: Claim): string {
   return line === undefined ? 'here already' : `on line ${line}`;
 }
 
+/** Subnets that are found by an address. */
 export type SubnetIndex<T> = {
   /** The smallest subnet around the address. */
   around: (address: Ipv4) => T | undefined;

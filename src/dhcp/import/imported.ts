@@ -5,6 +5,7 @@ import { escapeText } from '../../wire/bytes.ts';
 
 /** Whose file it is: `dnsmasq` is its configuration or a dhcp-hostsfile, `isc` a dhcpd.conf, `kea` the JSON of kea-dhcp4. */
 export const importFormats = ['csv', 'dnsmasq', 'dnsmasq-leases', 'isc', 'isc-leases', 'kea', 'kea-leases'] as const;
+/** One of importFormats. */
 export type ImportFormat = (typeof importFormats)[number];
 
 /** What the file sends to a client: `name` as in our own table where that has the code, `text` the value as it was told,
@@ -37,6 +38,7 @@ export type ImportedLease = {
   expiresAt: Instant;
 };
 
+/** A subnet as the file has it. `line` counts from 1. */
 export type ImportedSubnet = {
   line: number;
   cidr: Cidr;
@@ -63,6 +65,7 @@ export type ImportProblem = {
   ofSubnets?: true;
 };
 
+/** All that was found in a file. */
 export type Imported = {
   format: ImportFormat;
   subnets: ImportedSubnet[];
@@ -74,10 +77,12 @@ export type Imported = {
 /** What a reader of one format found; what it leaves out it has none of. */
 export type Found = Partial<Omit<Imported, 'format'>>;
 
+/** Something that would be lost, or is wrong. */
 export function errorAt(line: number, text: string): ImportProblem {
   return { line, severity: 'error', text };
 }
 
+/** Something that is only told. */
 export function noteAt(line: number, text: string): ImportProblem {
   return { line, severity: 'note', text };
 }
@@ -87,6 +92,7 @@ export function subnetErrorAt(line: number, text: string): ImportProblem {
   return { line, severity: 'error', text, ofSubnets: true };
 }
 
+/** The time of a lease that has no end (RFC 2131 3.3). */
 export const FOR_EVER_SECONDS = 0xffffffff;
 
 /** When a lease without an end ends: as late as one that we give for ever. */

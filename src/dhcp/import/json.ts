@@ -186,10 +186,12 @@ export function memberOf(json: Json, name: string): Json | undefined {
   return json.kind === 'object' ? json.members.get(name) : undefined;
 }
 
+/** What a text of JSON says; undefined for anything else. */
 export function textOf(json: Json | undefined): string | undefined {
   return json?.kind === 'text' ? json.text : undefined;
 }
 
+/** The value of a number of JSON; undefined for anything else. */
 export function numberOf(json: Json | undefined): number | undefined {
   return json?.kind === 'number' ? json.number : undefined;
 }

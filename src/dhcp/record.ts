@@ -1,0 +1,128 @@
+import type { Events } from '../events.ts';
+import type { EventKind, NewEvent } from '../model/event.ts';
+import type { Machine } from '../model/machine.ts';
+import { describeReasons } from '../model/reason.ts';
+import type { Instant } from '../model/time.ts';
+import type { Leases } from '../store/leases.ts';
+import type { BootStage, Machines } from '../store/machines.ts';
+import type { Mac } from '../wire/address.ts';
+import type { Declines } from './declines.ts';
+import type { Offers } from './offers.ts';
+import type { Strangers } from './strangers.ts';
+import type { DhcpDecision, DhcpRequest, DhcpView, LeaseChange } from './view.ts';
+import type { Ways } from './ways.ts';
+
+/** What is written to, and who does what is no affair of DHCP. */
+export type RecordParts = {
+  machines: Machines;
+  leases: Leases;
+  events: Events;
+  offers: Offers;
+  declines: Declines;
+  strangers: Strangers;
+  ways: Ways;
+  failJob: (jobId: number, why: string) => void;
+  recordMachine: (mac: Mac) => Machine;
+};
+
+/** Commits what was decided (the lease, the offer, the boot) and tells the timeline. To be called inside a transaction. */
+export function createRecord(parts: RecordParts) {
+  const { machines, leases, events, offers, declines, strangers, ways } = parts;
+
+  /** `isNewBoot`: the request begins the boot that `view` has the number of. */
+  function record(
+    request: DhcpRequest,
+    view: DhcpView,
+    decision: DhcpDecision,
+    isNewBoot: boolean,
+    now: Instant,
+  ): void {
+    if (decision.kind === 'reply' && decision.packet.file !== '' && request.mac) ways.note(request.mac, request.door);
+    if (decision.lease) commitLease(decision.lease, now);
+    if (decision.offer?.kind === 'hold') offers.hold(decision.offer.offer);
+    if (decision.offer?.kind === 'forget')
+      for (const subnet of view.wire) offers.forget(subnet.id, decision.offer.client);
+
+    const isBootClient = request.firmware.stage !== 'os';
+    const known = view.boot?.machine;
+    // an unknown machine is recorded once it takes a lease: a storm of DISCOVERs leaves no trace on disk
+    const isNew = !known && request.mac !== undefined && isBootClient && decision.lease?.kind === 'bind';
+    const machine = isNew && request.mac ? parts.recordMachine(request.mac) : known;
+    if (machine && known && request.mac && !known.macs.includes(request.mac) && decision.lease?.kind === 'bind')
+      adoptCard(request.mac, known);
+    // what came from nowhere that we know begins no boot: anybody can write a MAC into a packet
+    if (machine && view.boot && !view.noWire)
+      noteBoot(request, machine, isNew ? machine.boot + 1 : view.boot.boot, isNew || isNewBoot, now);
+    if (decision.boot?.kind === 'local' && decision.boot.failJob && view.boot?.job)
+      parts.failJob(view.boot.job.id, decision.boot.failJob);
+    if (machine || (decision.lease && strangers.mayTell(now))) events.emit(exchangeEvent(request, decision));
+  }
+
+  function commitLease(change: LeaseChange, now: Instant): void {
+    if (change.kind === 'bind')
+      for (const other of change.givesUp) leases.put({ ...other, state: 'released', expiresAt: now });
+    if (change.kind === 'decline') declines.note(change.lease.subnetId, now);
+    leases.put(change.lease);
+  }
+
+  /** The port of a relay that stands for a machine brought a card that nobody knew: it was replaced. */
+  function adoptCard(mac: Mac, machine: Machine): void {
+    machines.addMac(machine.id, mac);
+    events.emit({
+      kind: 'machine.changed',
+      text: `${mac} is a new card of ${machine.name}, known by the port that it came through`,
+      mac,
+    });
+  }
+
+  /** Keep which boot the machine is in and how far that has come. */
+  function noteBoot(request: DhcpRequest, machine: Machine, boot: number, isNewBoot: boolean, now: Instant): void {
+    const stage: BootStage | undefined = request.firmware.stage === 'os' ? undefined : request.firmware.stage;
+    if (stage === undefined) return;
+    machines.setBoot(machine.id, boot, stage, now);
+    if (request.firmware.mode !== 'unknown' && machine.firmware !== request.firmware.mode)
+      machines.setFirmware(machine.id, request.firmware.mode);
+    if (isNewBoot)
+      events.emit({
+        kind: 'boot.started',
+        text: `boot ${boot} begins: ${request.firmware.name}`,
+        mac: request.mac,
+        data: { firmware: request.firmware.name },
+      });
+  }
+
+  return record;
+}
+
+/** What the timeline says of an exchange: who asked for what, and what came of it. */
+function exchangeEvent(request: DhcpRequest, decision: DhcpDecision): NewEvent {
+  const file = decision.kind === 'reply' && decision.packet.file ? `, file ${decision.packet.file}` : '';
+  const address = decision.kind === 'reply' && request.door === 'server' ? ` ${decision.packet.yiaddr}` : '';
+  const outcome =
+    decision.kind === 'reply' && decision.type !== 'nak'
+      ? `${decision.type.toUpperCase()}${address}${file}`
+      : `${decision.kind === 'reply' ? 'NAK' : 'no answer'}: ${describeReasons(decision.because)}`;
+  return {
+    kind: eventKind(request, decision),
+    text: `${request.type.toUpperCase()} from ${request.firmware.name}${DOOR_TEXT[request.door]}: ${outcome}`,
+    mac: request.mac,
+    because: decision.because,
+    data: {
+      interface: request.arrival.interface,
+      xid: request.packet.xid.toString(16),
+      firmware: request.firmware.name,
+      ...(request.relay ? { relay: request.relay.giaddr } : {}),
+    },
+  };
+}
+
+const DOOR_TEXT = { server: '', proxy: ' (proxy)', 'boot-server': ' (port 4011)' } as const;
+const REPLY_KIND = { offer: 'dhcp.offered', ack: 'dhcp.acked', nak: 'dhcp.naked' } as const;
+
+function eventKind(request: DhcpRequest, decision: DhcpDecision): EventKind {
+  if (decision.lease?.kind === 'decline') return 'dhcp.declined';
+  if (decision.lease?.kind === 'release') return 'dhcp.released';
+  if (decision.kind !== 'reply') return 'dhcp.silent';
+  if (request.type === 'inform' && request.door === 'server') return 'dhcp.informed';
+  return REPLY_KIND[decision.type];
+}
