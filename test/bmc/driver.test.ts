@@ -113,6 +113,17 @@ test('says who made the BMC', () =>
     });
   }));
 
+test('lights the lamp as long as IPMI counts, and refuses what is longer', () =>
+  withBmc({}, async (driver, bmc) => {
+    const { machine } = bmc.bmc;
+    await driver.identify!(255);
+    assert.equal(machine.identifySeconds, 255);
+    await assertBmcError(driver.identify!(256), 'unsupported', /cannot light its lamp for 256 s: IPMI counts to 255 s/);
+    assert.equal(machine.identifySeconds, 255);
+    await driver.identify!(0);
+    assert.equal(machine.identifySeconds, 0);
+  }));
+
 test('runs calls made at once one after the other, with an id of their own each', () =>
   withBmc({ slots: 1 }, async (driver, bmc) => {
     const wish = { device: 'disk', firmware: 'uefi', isPersistent: false } as const;
