@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { openBmc } from '../../src/bmc/index.ts';
 import { openIpmi } from '../../src/bmc/ipmi.ts';
 import { createLinks } from '../../src/bmc/links.ts';
-import { withHarness } from '../harness.ts';
+import { openRedfishSim } from '../../src/lab/bmc-sim/redfish.ts';
+import { inventory, withHarness } from '../harness.ts';
 import { startWireBmc } from './wire-bmc.ts';
 
 test('the driver of a link is kept, with what it found out, until the chain is set again', async () => {
@@ -68,4 +70,32 @@ test('drivers of machines that are gone are closed', async () => {
     assert.equal(links.opened(link), undefined);
     await assert.rejects(driver.powerState(), /no longer in use/);
   });
+});
+
+test('a machine is found among several behind one BMC as soon as the scout has told who it is', async () => {
+  const systems = [
+    { serial: 'CHASSIS' },
+    { serial: 'CHASSIS', uuid: '10112233-4455-6677-8899-aabbccddeeff', power: 'On' as const },
+  ];
+  const sim = await openRedfishSim({ systems });
+  try {
+    await withHarness({}, async ({ bmcs, machines, addMachine, setBmc, clock }) => {
+      const machine = addMachine('vm-01');
+      setBmc(machine.id, { driver: 'redfish', port: sim.port });
+      const factsOf = (id: number) => machines.byId(id);
+      const links = createLinks({ open: openBmc, password: bmcs.password, learn: bmcs.learn, factsOf });
+      const driver = () => links.driver(bmcs.chain(machine.id)[0]!);
+      const first = driver();
+      await assert.rejects(first.powerState(), /let the scout look at the machine/);
+      const found = inventory({ uuid: '33221110-5544-7766-8899-aabbccddeeff', serial: 'CHASSIS' });
+      machines.saveInventory(machine, found, [], clock());
+      assert.equal(await driver().powerState(), 'on');
+      assert.equal(driver(), driver(), 'and its driver is kept');
+      await assert.rejects(first.powerState(), /no longer in use/);
+      await links.close();
+      assert.equal(sim.openSessions(), 0);
+    });
+  } finally {
+    await sim.stop();
+  }
 });
