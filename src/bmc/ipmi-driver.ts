@@ -11,7 +11,14 @@ import { readFruFields, readInventory } from './ipmi-inventory.ts';
 import { performClearLog, readLog } from './ipmi-log.ts';
 import { type IpmiPath, run } from './ipmi-path.ts';
 import { performIdentify, performPower, readPower } from './ipmi-power.ts';
-import { habitsOf, type IpmiHabits, MAKER_NAMES, type QuirkNotes } from './ipmi-quirks.ts';
+import {
+  chooseQuirks,
+  habitsOf,
+  type IpmiHabits,
+  type IpmiQuirk,
+  MAKER_NAMES,
+  type QuirkNotes,
+} from './ipmi-quirks.ts';
 import { type RecordList, readRecords } from './ipmi-records.ts';
 import { readSensors } from './ipmi-sensors.ts';
 
@@ -49,11 +56,12 @@ export function createIpmiDriver<Path extends OpenPath>(
   target: BmcTarget,
   { open, openConsole, notes, limits = TIME_LIMITS }: IpmiAccess<Path>,
 ): BmcDriver {
-  habitsOf({ manufacturer: 0, product: 0 }, target.settings?.quirks, target); // a wrong setting is told at once
+  chooseQuirks({ manufacturer: 0, product: 0 }, target.settings?.quirks, target); // a wrong setting is told at once
   let isClosed = false;
   let running: Promise<unknown> = Promise.resolve();
   let device: DeviceId | undefined;
   let known: RecordList | undefined;
+  let quirks: readonly IpmiQuirk[] = [];
   let learned: Partial<IpmiHabits> = {};
   const consoles = new Set<BmcConsole>();
 
@@ -82,12 +90,16 @@ export function createIpmiDriver<Path extends OpenPath>(
   }
 
   async function deviceOf(path: IpmiPath): Promise<DeviceId> {
-    device ??= await run(path, getDeviceId, undefined);
+    if (device) return device;
+    device = await run(path, getDeviceId, undefined);
+    quirks = chooseQuirks(device, target.settings?.quirks, target);
+    for (const { id, who, what } of quirks) notes.add(id, `${who}: ${what}`);
     return device;
   }
 
   async function habits(path: IpmiPath): Promise<IpmiHabits> {
-    return { ...habitsOf(await deviceOf(path), target.settings?.quirks, target), ...learned };
+    await deviceOf(path);
+    return { ...habitsOf(quirks), ...learned };
   }
 
   async function recordsOf(path: IpmiPath): Promise<readonly SdrRecord[]> {

@@ -91,7 +91,10 @@ test('sets the boot device on a BMC that knows nothing but the boot flags', () =
   withBmc({ faults: { 'flags-only': 1 } }, async (driver, bmc) => {
     await driver.setBoot({ device: 'network', firmware: 'bios', isPersistent: false });
     assert.deepEqual(bmc.done, ['boot option 5: 8004000000']);
-    assert.deepEqual(driver.quirks?.(), [{ id: 'B1', text: 'forgets the boot device 60 seconds after it was set' }]);
+    assert.deepEqual(driver.quirks?.(), [
+      { id: 'B5', text: 'Supermicro: UEFI firmware knows the disk by the selector 24h' },
+      { id: 'B1', text: 'forgets the boot device 60 seconds after it was set' },
+    ]);
   }));
 
 test('fails when the boot flags are refused, and ends "set in progress"', () =>
