@@ -277,6 +277,21 @@ test('says that a BMC speaks IPMI 1.5 only', () =>
     SHORT,
   ));
 
+test('asks a BMC that refuses the bit of IPMI 2.0 once more without it', () =>
+  withBmc(
+    { faults: { 'only-1.5': 1 }, completions: { 'Get Channel Authentication Capabilities': [0xcc] } },
+    async (driver, { bmc: { datagrams } }) => {
+      await assertBmcError(driver.powerState(), 'protocol', /speaks IPMI 1\.5 only/);
+      assert.equal(datagrams.out, 2);
+    },
+    SHORT,
+  ));
+
+test('logs in to a BMC that tells in neither way what it can do', () =>
+  withBmc({ completions: { 'Get Channel Authentication Capabilities': [0xcc, 0xcc] } }, async (driver) =>
+    assert.equal(await driver.powerState(), 'off'),
+  ));
+
 test('refuses calls after it is closed, and lets the running one end', () =>
   withBmc({}, async (driver, bmc) => {
     const running = driver.powerState();
