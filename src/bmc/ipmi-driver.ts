@@ -6,6 +6,7 @@ import { type DeviceId, decodeGuid, getDeviceId, getSystemGuid } from '../wire/i
 import type { FruField } from '../wire/ipmi-fru.ts';
 import type { SdrRecord } from '../wire/ipmi-sdr-record.ts';
 import { type BmcConsole, type BmcDriver, BmcError, type BmcIdentity, type BmcTarget } from './driver.ts';
+import { createInTurn } from './in-turn.ts';
 import { performSetBoot, readBoot } from './ipmi-boot.ts';
 import { readFruFields, readInventory } from './ipmi-inventory.ts';
 import { performClearLog, readLog } from './ipmi-log.ts';
@@ -57,26 +58,16 @@ export function createIpmiDriver<Path extends OpenPath>(
   { open, openConsole, notes, limits = TIME_LIMITS }: IpmiAccess<Path>,
 ): BmcDriver {
   chooseQuirks({ manufacturer: 0, product: 0 }, target.settings?.quirks, target); // a wrong setting is told at once
-  let isClosed = false;
-  let running: Promise<unknown> = Promise.resolve();
+  /** Simple BMCs get confused by two sessions or two commands at once: one operation after the other (B7). */
+  const inTurn = createInTurn(target);
   let device: DeviceId | undefined;
   let known: RecordList | undefined;
   let quirks: readonly IpmiQuirk[] = [];
   let learned: Partial<IpmiHabits> = {};
   const consoles = new Set<BmcConsole>();
 
-  /** Simple BMCs get confused by two sessions or two commands at once: one operation after the other (B7). */
-  function inTurn<T>(perform: () => Promise<T>): Promise<T> {
-    const result = running.then(() => {
-      if (isClosed) throw new BmcError('refused', target, 'is no longer in use here', 'Open its driver again');
-      return perform();
-    });
-    running = result.catch(() => undefined);
-    return result;
-  }
-
   function operate<T>(perform: (path: Path) => Promise<T>, limitMs = limits.commandMs): Promise<T> {
-    return inTurn(async () => {
+    return inTurn.call(async () => {
       const path = await open(limitMs);
       try {
         return await perform(path);
@@ -152,7 +143,7 @@ export function createIpmiDriver<Path extends OpenPath>(
 
     ...(openConsole && {
       console: () =>
-        inTurn(async () => {
+        inTurn.call(async () => {
           const console = await openConsole(await open(limits.commandMs));
           consoles.add(console);
           void console.ended.then(() => consoles.delete(console));
@@ -163,8 +154,7 @@ export function createIpmiDriver<Path extends OpenPath>(
     quirks: () => notes.list(),
 
     async close() {
-      isClosed = true;
-      await running;
+      await inTurn.close();
       await Promise.all([...consoles].map((console) => console.close()));
     },
   };

@@ -1,5 +1,6 @@
 import type { BootOrder } from './boot-order.ts';
 import { type BmcDriver, BmcError, type BmcErrorKind, type BmcTarget, type QuirkNote } from './driver.ts';
+import { createInTurn } from './in-turn.ts';
 import { performBoot, readBoot } from './redfish/boot.ts';
 import { readBootOrder } from './redfish/boot-order.ts';
 import { type Bond, Client } from './redfish/client.ts';
@@ -69,8 +70,7 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
   const met = new Map<string, QuirkNote>();
   const closing = new AbortController();
   let site: Site | undefined;
-  let isClosed = false;
-  let running: Promise<unknown> = Promise.resolve();
+  const inTurn = createInTurn(target);
   let lamp: NodeJS.Timeout | undefined;
   let keeping: NodeJS.Timeout | undefined;
 
@@ -79,23 +79,8 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
     if (quirk) met.set(id, { id, text: `${quirk.who}: ${quirk.what}` });
   };
 
-  /** One call after the other. */
   function operate<T>(perform: (talk: Talk) => Promise<T>, fate: SessionFate = 'delete'): Promise<T> {
-    if (isClosed) return Promise.reject(noLongerInUse());
-    return enqueue(() => {
-      if (isClosed) throw noLongerInUse();
-      return performLoggedIn(perform, fate);
-    });
-  }
-
-  function enqueue<T>(perform: () => Promise<T>): Promise<T> {
-    const result = running.then(perform);
-    running = result.catch(() => undefined);
-    return result;
-  }
-
-  function noLongerInUse(): BmcError {
-    return new BmcError('refused', target, 'is no longer in use here', 'Open its driver again');
+    return inTurn.call(() => performLoggedIn(perform, fate));
   }
 
   async function performLoggedIn<T>(perform: (talk: Talk) => Promise<T>, fate: SessionFate): Promise<T> {
@@ -110,7 +95,7 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
       throw error;
     } finally {
       const keeps = wasKept || (fate === 'keep' && site?.isShared === false);
-      await client.logout(keeps && !isClosed && keepSessionMs > 0 ? 'keep' : 'delete');
+      await client.logout(keeps && !inTurn.isClosed() && keepSessionMs > 0 ? 'keep' : 'delete');
       watchKept();
     }
   }
@@ -122,7 +107,7 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
   /** Deletes the session that is kept when nobody uses it in time. */
   function watchKept(): void {
     clearTimeout(keeping);
-    if (bond.kept) keeping = setTimeout(() => enqueue(deleteKept), keepSessionMs).unref();
+    if (bond.kept) keeping = setTimeout(() => inTurn.cleanUp(deleteKept), keepSessionMs).unref();
   }
 
   async function deleteKept(): Promise<void> {
@@ -162,14 +147,15 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
     quirks: () => [...met.values()],
 
     async close() {
-      isClosed = true;
+      const ended = inTurn.close();
       closing.abort();
       const isLit = lamp !== undefined;
       clearTimeout(lamp);
       clearTimeout(keeping);
-      await running;
-      if (isLit) await enqueue(() => performLoggedIn((talk) => setLamp(talk, false), 'delete')).catch(() => undefined);
-      await enqueue(deleteKept);
+      await ended;
+      if (isLit)
+        await inTurn.cleanUp(() => performLoggedIn((talk) => setLamp(talk, false), 'delete')).catch(() => undefined);
+      await inTurn.cleanUp(deleteKept);
     },
   };
 }
