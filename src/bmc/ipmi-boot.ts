@@ -20,7 +20,7 @@ const SELECTORS: Readonly<Record<Exclude<BootDevice, 'http'>, number>> = {
   setup: BOOT_SELECTOR.setup,
 };
 
-export type BootStep = { parameter: number; data: Buffer; mayFail: boolean };
+type BootStep = { parameter: number; data: Buffer; mayFail: boolean };
 
 /** The boot flags of a wish; undefined for what IPMI has no word for. */
 export function chooseBootFlags(
