@@ -8,6 +8,7 @@ import type { BmcErrorKind } from './driver.ts';
 import { type Failure, type Found, type Login, WAYS } from './find.ts';
 import type { MachineFacts } from './redfish/match.ts';
 
+/** What adoption reads, changes and tells. */
 export type AdoptOptions = {
   machines: Pick<Machines, 'byId'>;
   bmcs: Pick<Bmcs, 'chain' | 'put' | 'openCredentials'>;

@@ -8,6 +8,7 @@ import { settingsOfMachine } from './redfish/settings.ts';
 /** A login to be tried; of a credential when it has a name. `refusedBy`: the ways that it is known to be refused by, and not tried. */
 export type Login = { name?: string; user: string; password: string; refusedBy?: readonly DriverName[] };
 
+/** How BMCs are reached. */
 export type FindOptions = {
   open: (target: BmcTarget) => BmcDriver;
   /** Runs a call in the BMC's lane. */
@@ -16,6 +17,7 @@ export type FindOptions = {
 
 /** What was found at an address: the chain of ways that work, a sentence for each way that was tried, and what did not work. */
 export type Found = { chain: NewLink[]; told: string[]; failures: Failure[] };
+/** A login that was tried at a way, and what became of it. */
 export type Failure = { driver: DriverName; login: Login; kind: BmcErrorKind };
 
 /** The ways that are tried, in the order of the chain that is made of them. */

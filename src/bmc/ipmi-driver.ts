@@ -40,6 +40,7 @@ export type TimeLimits = {
 
 const TIME_LIMITS: TimeLimits = { commandMs: 60_000, listMs: 300_000 };
 
+/** How commands come to a BMC, for `createIpmiDriver`. */
 export type IpmiAccess<Path extends OpenPath> = {
   /** A way to the BMC that ends all its waits after `limitMs`. */
   open: (limitMs: number) => Promise<Path>;

@@ -7,6 +7,7 @@ import { attemptLogin, type Login, type Proofs } from './ipmi-attempt.ts';
 import type { QuirkNotes } from './ipmi-quirks.ts';
 import { chooseWaits, type Link, type Patience } from './link.ts';
 
+/** How one login is tried. */
 export type LoginOptions = {
   /** Tried in this order. */
   suites: readonly CipherSuite[];

@@ -4,6 +4,7 @@ import type { BmcHealth } from './health.ts';
 import { nextPollMs, type PollPlan } from './polling.ts';
 import { usableLinks } from './retry.ts';
 
+/** What the poller asks, and of whom. */
 export type PollerOptions = {
   bmcs: Pick<Bmcs, 'chains'>;
   health: (machineId: number) => BmcHealth;

@@ -17,6 +17,7 @@ import { REDFISH_PATIENCE, type RedfishPatience } from './redfish/retry.ts';
 import { readSensors, readWatts } from './redfish/sensors.ts';
 import { readSettings } from './redfish/settings.ts';
 
+/** What the driver is told beside its target. */
 export type RedfishOptions = {
   patience?: RedfishPatience;
   /**
@@ -42,6 +43,7 @@ const PASSING: readonly BmcErrorKind[] = ['busy', 'no-session-slot', 'wrong-pass
 /** What Redfish has beside what every driver has. */
 type Extras = 'identify' | 'sensors' | 'powerReading' | 'log' | 'clearLog' | 'inventory' | 'insertMedia' | 'quirks';
 
+/** The driver, with what only some others have. */
 export type RedfishDriver = BmcDriver &
   Required<Pick<BmcDriver, Extras>> & {
     /** The firmware's boot order and what it can boot; `judgeBootOrder` compares it with what is meant to happen. */

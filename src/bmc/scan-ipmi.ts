@@ -16,6 +16,7 @@ type ScanReply =
   | { kind: 'capabilities'; speaks20: boolean | undefined }
   | { kind: 'suites'; index: number; records: Buffer | undefined };
 
+/** Where and how fast addresses are asked. */
 export type ProberOptions = {
   port: number;
   /** Waits until one more datagram may leave. */

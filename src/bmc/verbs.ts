@@ -5,7 +5,9 @@ import { cleanText, decodeResource, textAt } from './redfish/json.ts';
 
 /** What drivers have in common that have a program or a URL for each verb. */
 export const VERBS = ['on', 'off', 'cycle', 'reset', 'soft', 'status', 'boot'] as const;
+/** One of them. */
 export type Verb = (typeof VERBS)[number];
+/** Whether the name of a setting is a verb. */
 export const isVerb = (name: string): name is Verb => VERBS.includes(name as Verb);
 
 /** What such a driver is told to do; `wish` is there for `boot`. */

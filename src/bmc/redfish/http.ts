@@ -14,6 +14,7 @@ export type HttpRequest = {
   body?: string;
 };
 
+/** An answer as it came; the body is whole. */
 export type HttpAnswer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 
 /**

@@ -18,6 +18,7 @@ export async function readLog(talk: Talk): Promise<BmcLogEntry[]> {
   return sortEntries(entries.map(logEntryOf));
 }
 
+/** Empties the log that `readLog` reads. */
 export async function clearLog(talk: Talk): Promise<void> {
   const { client } = talk;
   const service = await findLogService(talk);

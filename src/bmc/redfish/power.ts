@@ -61,6 +61,7 @@ const STATES: Readonly<Record<string, PowerState>> = {
   PoweringOn: 'off',
 };
 
+/** Whether the machine is on, as its System says. */
 export async function readPower(talk: Talk): Promise<PowerState> {
   const { resource } = await readSystem(talk);
   const state = powerStateOf(resource);
