@@ -18,6 +18,7 @@ import {
 } from '../src/batch-udp.ts';
 import { inNamespace } from '../src/sockets.ts';
 import type { Ipv4 } from '../src/wire/address.ts';
+import { until } from './until.ts';
 
 const libc = koffi.load('libc.so.6');
 const c = {
@@ -501,11 +502,4 @@ function numbered(index: number): Buffer {
 
 function failedLater(errors: readonly Error[]) {
   return errors.flatMap((error) => (error instanceof BatchUdpError ? error.failed : []));
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let waited = 0; !isTrue(); waited += 5) {
-    assert.ok(waited < 5000, `not within 5 seconds: ${isTrue}`);
-    await sleep(5);
-  }
 }

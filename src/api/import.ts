@@ -9,6 +9,7 @@ import {
 } from '../dhcp/import/index.ts';
 import { AppError } from '../model/errors.ts';
 import { networkChanged } from '../model/network-change.ts';
+import { createTurns } from '../model/turns.ts';
 import { counted } from './client-text.ts';
 import { commitImport } from './import-commit.ts';
 import { planImport } from './import-plan.ts';
@@ -58,9 +59,9 @@ export type ImportAnswer = {
 /** Reservations, and at wish leases and subnets, from the files of other DHCP servers. */
 export function addImportRoute(app: Api, options: ApiOptions): void {
   /** One after the other: two at once would hold twice the memory, and each would not see what the other writes. */
-  let last: Promise<unknown> = Promise.resolve();
+  const turns = createTurns();
   // one that is under way is written to its end
-  app.addHook('onClose', async () => void (await last));
+  app.addHook('onClose', async () => turns.ended());
 
   app.post(
     '/api/v1/reservations/import',
@@ -68,9 +69,7 @@ export function addImportRoute(app: Api, options: ApiOptions): void {
     async (request, reply) => {
       const wanted = request.body;
       const format = formatOf(wanted);
-      const turn = last.then(() => importFile(wanted, format, request.operator, options));
-      last = turn.catch(() => undefined);
-      const answer = await turn;
+      const answer = await turns.take(() => importFile(wanted, format, request.operator, options));
       if (answer.done || wanted.dryRun) return answer;
       const [first] = answer.errors;
       return reply.code(422).send({

@@ -5,6 +5,7 @@ import { type BmcDriver, BmcError, type BmcTarget } from './driver.ts';
 import { cleanText } from './redfish/json.ts';
 import { blot, createVerbDriver, isVerb, VERBS, type Verb, type VerbOrder } from './verbs.ts';
 
+/** What programs may do. */
 export type ExecOptions = {
   /** For one program; 60 s by default. One that has not ended by then is killed, with all that it started. */
   limitMs?: number;

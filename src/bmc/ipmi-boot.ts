@@ -20,7 +20,7 @@ const SELECTORS: Readonly<Record<Exclude<BootDevice, 'http'>, number>> = {
   setup: BOOT_SELECTOR.setup,
 };
 
-export type BootStep = { parameter: number; data: Buffer; mayFail: boolean };
+type BootStep = { parameter: number; data: Buffer; mayFail: boolean };
 
 /** The boot flags of a wish; undefined for what IPMI has no word for. */
 export function chooseBootFlags(
@@ -112,6 +112,7 @@ async function compareBoot(path: IpmiPath, set: BootFlags, notes: QuirkNotes): P
   return {};
 }
 
+/** What the next boot will be, as the BMC says. Fails as `run` does. */
 export async function readBoot(path: IpmiPath, habits: IpmiHabits, notes: QuirkNotes): Promise<BootSetting> {
   const { isValid, data } = await run(path, getBootOption, { parameter: BOOT_OPTION.flags });
   if (!isValid) return { device: 'none', isPersistent: false };

@@ -17,6 +17,7 @@ import { answerTo, refusal } from './ipmi-path.ts';
 import type { Patience } from './link.ts';
 import type { Session } from './session.ts';
 
+/** How a console waits, and what it leaves behind. */
 export type ConsoleOptions = {
   /** How long a packet's acknowledgement is waited for before it is sent again: from `firstMs` on, doubled up to `lastMs`. */
   patience: Pick<Patience, 'firstMs' | 'lastMs'>;

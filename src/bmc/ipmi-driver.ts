@@ -6,12 +6,20 @@ import { type DeviceId, decodeGuid, getDeviceId, getSystemGuid } from '../wire/i
 import type { FruField } from '../wire/ipmi-fru.ts';
 import type { SdrRecord } from '../wire/ipmi-sdr-record.ts';
 import { type BmcConsole, type BmcDriver, BmcError, type BmcIdentity, type BmcTarget } from './driver.ts';
+import { createInTurn } from './in-turn.ts';
 import { performSetBoot, readBoot } from './ipmi-boot.ts';
 import { readFruFields, readInventory } from './ipmi-inventory.ts';
 import { performClearLog, readLog } from './ipmi-log.ts';
 import { type IpmiPath, run } from './ipmi-path.ts';
 import { performIdentify, performPower, readPower } from './ipmi-power.ts';
-import { habitsOf, type IpmiHabits, MAKER_NAMES, type QuirkNotes } from './ipmi-quirks.ts';
+import {
+  chooseQuirks,
+  habitsOf,
+  type IpmiHabits,
+  type IpmiQuirk,
+  MAKER_NAMES,
+  type QuirkNotes,
+} from './ipmi-quirks.ts';
 import { type RecordList, readRecords } from './ipmi-records.ts';
 import { readSensors } from './ipmi-sensors.ts';
 
@@ -32,6 +40,7 @@ export type TimeLimits = {
 
 const TIME_LIMITS: TimeLimits = { commandMs: 60_000, listMs: 300_000 };
 
+/** How commands come to a BMC, for `createIpmiDriver`. */
 export type IpmiAccess<Path extends OpenPath> = {
   /** A way to the BMC that ends all its waits after `limitMs`. */
   open: (limitMs: number) => Promise<Path>;
@@ -49,26 +58,17 @@ export function createIpmiDriver<Path extends OpenPath>(
   target: BmcTarget,
   { open, openConsole, notes, limits = TIME_LIMITS }: IpmiAccess<Path>,
 ): BmcDriver {
-  habitsOf({ manufacturer: 0, product: 0 }, target.settings?.quirks, target); // a wrong setting is told at once
-  let isClosed = false;
-  let running: Promise<unknown> = Promise.resolve();
+  chooseQuirks({ manufacturer: 0, product: 0 }, target.settings?.quirks, target); // a wrong setting is told at once
+  /** Simple BMCs get confused by two sessions or two commands at once: one operation after the other (B7). */
+  const inTurn = createInTurn(target);
   let device: DeviceId | undefined;
   let known: RecordList | undefined;
+  let quirks: readonly IpmiQuirk[] = [];
   let learned: Partial<IpmiHabits> = {};
   const consoles = new Set<BmcConsole>();
 
-  /** Simple BMCs get confused by two sessions or two commands at once: one operation after the other (B7). */
-  function inTurn<T>(perform: () => Promise<T>): Promise<T> {
-    const result = running.then(() => {
-      if (isClosed) throw new BmcError('refused', target, 'is no longer in use here', 'Open its driver again');
-      return perform();
-    });
-    running = result.catch(() => undefined);
-    return result;
-  }
-
   function operate<T>(perform: (path: Path) => Promise<T>, limitMs = limits.commandMs): Promise<T> {
-    return inTurn(async () => {
+    return inTurn.call(async () => {
       const path = await open(limitMs);
       try {
         return await perform(path);
@@ -82,12 +82,16 @@ export function createIpmiDriver<Path extends OpenPath>(
   }
 
   async function deviceOf(path: IpmiPath): Promise<DeviceId> {
-    device ??= await run(path, getDeviceId, undefined);
+    if (device) return device;
+    device = await run(path, getDeviceId, undefined);
+    quirks = chooseQuirks(device, target.settings?.quirks, target);
+    for (const { id, who, what } of quirks) notes.add(id, `${who}: ${what}`);
     return device;
   }
 
   async function habits(path: IpmiPath): Promise<IpmiHabits> {
-    return { ...habitsOf(await deviceOf(path), target.settings?.quirks, target), ...learned };
+    await deviceOf(path);
+    return { ...habitsOf(quirks), ...learned };
   }
 
   async function recordsOf(path: IpmiPath): Promise<readonly SdrRecord[]> {
@@ -140,7 +144,7 @@ export function createIpmiDriver<Path extends OpenPath>(
 
     ...(openConsole && {
       console: () =>
-        inTurn(async () => {
+        inTurn.call(async () => {
           const console = await openConsole(await open(limits.commandMs));
           consoles.add(console);
           void console.ended.then(() => consoles.delete(console));
@@ -151,8 +155,7 @@ export function createIpmiDriver<Path extends OpenPath>(
     quirks: () => notes.list(),
 
     async close() {
-      isClosed = true;
-      await running;
+      await inTurn.close();
       await Promise.all([...consoles].map((console) => console.close()));
     },
   };

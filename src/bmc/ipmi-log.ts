@@ -31,6 +31,7 @@ export async function readLog(path: IpmiPath, records: readonly SdrRecord[]): Pr
   return log;
 }
 
+/** Empties the event log and waits until that is done; `busy` when it takes too long. */
 export async function performClearLog(path: IpmiPath): Promise<void> {
   const { reservation } = await run(path, reserveSel, undefined);
   let { isDone } = await run(path, clearSel, { reservation, starts: true });

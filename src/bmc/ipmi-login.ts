@@ -7,6 +7,7 @@ import { attemptLogin, type Login, type Proofs } from './ipmi-attempt.ts';
 import type { QuirkNotes } from './ipmi-quirks.ts';
 import { chooseWaits, type Link, type Patience } from './link.ts';
 
+/** How one login is tried. */
 export type LoginOptions = {
   /** Tried in this order. */
   suites: readonly CipherSuite[];
@@ -76,23 +77,38 @@ function refuseLongCredentials(target: BmcTarget): void {
  * explanation for a login that fails: BMCs that do not answer it, or wrongly, are logged in to all the same.
  */
 async function askCapabilities(link: Link, target: BmcTarget, patience: Patience) {
+  // Some BMCs of IPMI 1.5 refuse the bit that asks for what 2.0 added, which was reserved (pyghmi).
+  for (const asks20 of [true, false]) {
+    const outcome = await askCapabilitiesOnce(link, patience, asks20);
+    if (!outcome.answered && outcome.isGone) throw new BmcError('unreachable', target, outcome.why);
+    if (!outcome.answered) return asks20 ? undefined : UNTOLD;
+    if (outcome.value !== 'refused') return outcome.value;
+  }
+  return UNTOLD;
+}
+
+/** A BMC that answers and does not tell may speak 2.0. */
+const UNTOLD = { speaks20: true };
+
+function askCapabilitiesOnce(link: Link, patience: Patience, asks20: boolean) {
   const { netFn, command } = getChannelAuthCapabilities;
-  const question = { channel: THIS_CHANNEL, privilege: PRIVILEGE.administrator, asks20: true };
-  const data = getChannelAuthCapabilities.encodeRequest(question);
-  const payload = encodeRequest({ netFn, lun: 0, command, sequence: 0, data });
+  const sequence = asks20 ? 0 : 1; // an answer that comes late is not taken for that of the other question
+  const data = getChannelAuthCapabilities.encodeRequest({
+    channel: THIS_CHANNEL,
+    privilege: PRIVILEGE.administrator,
+    asks20,
+  });
+  const payload = encodeRequest({ netFn, lun: 0, command, sequence, data });
   const datagram = encodeRmcp({ class: 'ipmi', body: encodeIpmi15({ sessionId: 0, sequence: 0, payload }) });
   const read = (reply: Buffer) => {
     const packet = decodeIpmi(decodeRmcp(reply).body, 0);
     if (packet.version !== '1.5') return undefined;
     const answer = decodeResponse(packet.payload);
-    if (answer.netFn !== netFn || answer.command !== command) return undefined;
-    if (answer.completion !== COMPLETION.ok) return { speaks20: true };
+    if (answer.netFn !== netFn || answer.command !== command || answer.sequence !== sequence) return undefined;
+    if (answer.completion !== COMPLETION.ok) return 'refused' as const;
     return getChannelAuthCapabilities.decodeResponse(answer.data);
   };
-  const outcome = await link.ask(() => datagram, read, chooseWaits({ ...patience, sends: 2 }, Math.random()));
-  if (outcome.answered) return outcome.value;
-  if (outcome.isGone) throw new BmcError('unreachable', target, outcome.why);
-  return undefined;
+  return link.ask(() => datagram, read, chooseWaits({ ...patience, sends: 2 }, Math.random()));
 }
 
 /** A login, or the BmcError after which another suite may still work; one after which none will is thrown. */

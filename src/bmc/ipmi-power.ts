@@ -7,6 +7,7 @@ import type { QuirkNotes } from './ipmi-quirks.ts';
 /** 28.5: the time is one byte. */
 const LONGEST_IDENTIFY = 255;
 
+/** Whether the machine is on, as its BMC says. */
 export async function readPower(path: IpmiPath): Promise<PowerState> {
   return (await run(path, getChassisStatus, undefined)).isOn ? 'on' : 'off';
 }
@@ -44,7 +45,11 @@ export async function performPower(
   throw refusal(path, chassisControl, completion);
 }
 
-/** Lights the lamp for so many seconds, at most 255: IPMI counts no further. */
+/** Lights the lamp for so many seconds; 0 puts it out. `unsupported` for longer than IPMI counts. */
 export async function performIdentify(path: IpmiPath, seconds: number): Promise<void> {
-  await run(path, chassisIdentify, { seconds: Math.min(LONGEST_IDENTIFY, Math.max(0, Math.ceil(seconds))) });
+  if (seconds > LONGEST_IDENTIFY) {
+    const what = `cannot light its lamp for ${seconds} s: IPMI counts to ${LONGEST_IDENTIFY} s`;
+    throw new BmcError('unsupported', path.target, what, `Ask for ${LONGEST_IDENTIFY} s at most, or use Redfish`);
+  }
+  await run(path, chassisIdentify, { seconds: Math.max(0, Math.ceil(seconds)) });
 }

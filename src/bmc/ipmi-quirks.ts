@@ -16,6 +16,7 @@ export const MAKER = {
   hpe: 47196,
 };
 
+/** What they are called; a maker without a name here is told by its number. */
 export const MAKER_NAMES: Readonly<Record<number, string>> = {
   [MAKER.ibm]: 'IBM',
   [MAKER.hp]: 'HP',
@@ -173,12 +174,12 @@ export const IPMI_QUIRKS: readonly IpmiQuirk[] = [
   },
 ];
 
-/** The habits of a BMC. `setting` puts quirks in force, or out of it with a minus: `B5`, `-B5 B16`. */
-export function habitsOf(
+/** The quirks that change habits and are in force. `setting` puts them in force, or out of it with a minus: `B5`, `-B5 B16`. */
+export function chooseQuirks(
   device: Pick<DeviceId, 'manufacturer' | 'product'>,
   setting: string | undefined,
   target: BmcTarget,
-): IpmiHabits {
+): IpmiQuirk[] {
   const words = (setting ?? '').split(/[\s,]+/).filter((word) => word !== '');
   const unknown = words.find((word) => !IPMI_QUIRKS.some(({ id }) => id === word.replace(/^-/, '')));
   if (unknown !== undefined) {
@@ -187,15 +188,22 @@ export function habitsOf(
   }
   const isSuch = ({ manufacturer, product = device.product }: { manufacturer: number; product?: number }) =>
     manufacturer === device.manufacturer && product === device.product;
-  const isInForce = ({ id, devices = [] }: IpmiQuirk) =>
-    words.includes(id) || (!words.includes(`-${id}`) && devices.some(isSuch));
-  return Object.assign({}, USUAL, ...IPMI_QUIRKS.filter(isInForce).map(({ habits }) => habits ?? {}));
+  return IPMI_QUIRKS.filter(({ id, devices = [], habits }) => {
+    const isInForce = words.includes(id) || (!words.includes(`-${id}`) && devices.some(isSuch));
+    return habits !== undefined && isInForce;
+  });
 }
 
-/** Quirks that were met, each once, in the order they were. */
+/** The habits of a BMC with these quirks. */
+export function habitsOf(quirks: readonly IpmiQuirk[]): IpmiHabits {
+  return Object.assign({}, USUAL, ...quirks.map(({ habits }) => habits));
+}
+
+/** Quirks that were met or are in force, each once, in the order they were. */
 export class QuirkNotes {
   readonly #notes = new Map<string, QuirkNote>();
 
+  /** A quirk that was told before stays as it was told. */
   add(id: string, text: string): void {
     if (!this.#notes.has(id)) this.#notes.set(id, { id, text });
   }

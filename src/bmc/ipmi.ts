@@ -7,6 +7,7 @@ import { QuirkNotes } from './ipmi-quirks.ts';
 import { describeSocketError, Link, PATIENCE, type Patience } from './link.ts';
 import { openSession, type Session } from './session.ts';
 
+/** What is known of a BMC from before, and how patient the driver is with it. */
 export type IpmiOptions = {
   /** The suite that worked last time, tried first. Without it: 17, then 3. */
   cipherSuite?: CipherSuite;

@@ -17,7 +17,7 @@ export function readRawAnswer(text: string): RawAnswer {
 }
 
 /** What a failed login comes to. `next-suite` and `lower-role`: another try may work. */
-export type LoginFailure = { kind: BmcErrorKind | 'next-suite' | 'lower-role'; what: string };
+type LoginFailure = { kind: BmcErrorKind | 'next-suite' | 'lower-role'; what: string };
 
 /** ipmitool's words, the likeliest cause of a failure first: it always ends with the last row's. */
 const FAILURES: readonly { says: RegExp; kind: LoginFailure['kind']; what: string }[] = [

@@ -6,6 +6,7 @@ import {
   type BootWish,
   type PowerAction,
 } from './driver.ts';
+import { createInTurn } from './in-turn.ts';
 
 /** What a person does about the power of a machine; `%` is its name. ACPI 4.8.3.1.1: four seconds on the button force it off. */
 const POWER_TEXT: Record<PowerAction, string> = {
@@ -36,28 +37,18 @@ export function manualText(wanted: PowerAction | BootWish, machine: string): str
     : `When ${machine} starts, open its boot menu (on most machines with F12 or F11) and choose ${what}.`;
 }
 
-/** There are none; a person needs no address either. */
-export function checkManualSettings(_target: BmcTarget): string[] {
-  return [];
-}
-
 /**
  * A machine without a BMC: a person is the driver. What is to be done is taken at once, for whoever gave the command shows
  * `manualText` and sees by the machine's DHCP that it happened; what only a BMC could tell is `unsupported`.
  */
 export function openManual(_target: BmcTarget): BmcDriver {
-  let isClosed = false;
+  const inTurn = createInTurn(PERSON);
+  const takeNote = (): Promise<void> => inTurn.call(() => undefined);
 
-  function takeNote(): Promise<void> {
-    return isClosed
-      ? Promise.reject(new BmcError('refused', PERSON, 'is no longer in use here', 'Open its driver again'))
-      : Promise.resolve();
-  }
-
-  const cannot = (what: string) => async (): Promise<never> => {
-    await takeNote();
-    throw new BmcError('unsupported', PERSON, `cannot ${what}: nothing but a person reaches this machine`, NEXT);
-  };
+  const cannot = (what: string) => () =>
+    inTurn.call((): never => {
+      throw new BmcError('unsupported', PERSON, `cannot ${what}: nothing but a person reaches this machine`, NEXT);
+    });
 
   return {
     powerState: cannot('tell the power state'),
@@ -65,9 +56,7 @@ export function openManual(_target: BmcTarget): BmcDriver {
     setBoot: takeNote,
     boot: cannot('tell what the next boot will be'),
     identity: cannot('say what it is'),
-    async close() {
-      isClosed = true;
-    },
+    close: inTurn.close,
   };
 }
 

@@ -4,6 +4,7 @@ import type { BmcHealth } from './health.ts';
 import { nextPollMs, type PollPlan } from './polling.ts';
 import { usableLinks } from './retry.ts';
 
+/** What the poller asks, and of whom. */
 export type PollerOptions = {
   bmcs: Pick<Bmcs, 'chains'>;
   health: (machineId: number) => BmcHealth;
@@ -25,8 +26,6 @@ const TICK_MS = 100;
 type Poll = { dueAt: number; waitMs?: number; isRunning: boolean };
 
 /** Reads the power of all machines by itself, each at its own pace (see polling.ts). */
-export type Poller = ReturnType<typeof createPoller>;
-
 export function createPoller({ bmcs, health, isBusy, read, pollPlan, steady, chance }: PollerOptions) {
   const polls = new Map<number, Poll>();
   const orderEndedAt = new Map<number, number>();

@@ -1,5 +1,6 @@
 import type { BootOrder } from './boot-order.ts';
 import { type BmcDriver, BmcError, type BmcErrorKind, type BmcTarget, type QuirkNote } from './driver.ts';
+import { createInTurn } from './in-turn.ts';
 import { performBoot, readBoot } from './redfish/boot.ts';
 import { readBootOrder } from './redfish/boot-order.ts';
 import { type Bond, Client } from './redfish/client.ts';
@@ -16,6 +17,7 @@ import { REDFISH_PATIENCE, type RedfishPatience } from './redfish/retry.ts';
 import { readSensors, readWatts } from './redfish/sensors.ts';
 import { readSettings } from './redfish/settings.ts';
 
+/** What the driver is told beside its target. */
 export type RedfishOptions = {
   patience?: RedfishPatience;
   /**
@@ -41,6 +43,7 @@ const PASSING: readonly BmcErrorKind[] = ['busy', 'no-session-slot', 'wrong-pass
 /** What Redfish has beside what every driver has. */
 type Extras = 'identify' | 'sensors' | 'powerReading' | 'log' | 'clearLog' | 'inventory' | 'insertMedia' | 'quirks';
 
+/** The driver, with what only some others have. */
 export type RedfishDriver = BmcDriver &
   Required<Pick<BmcDriver, Extras>> & {
     /** The firmware's boot order and what it can boot; `judgeBootOrder` compares it with what is meant to happen. */
@@ -69,8 +72,7 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
   const met = new Map<string, QuirkNote>();
   const closing = new AbortController();
   let site: Site | undefined;
-  let isClosed = false;
-  let running: Promise<unknown> = Promise.resolve();
+  const inTurn = createInTurn(target);
   let lamp: NodeJS.Timeout | undefined;
   let keeping: NodeJS.Timeout | undefined;
 
@@ -79,23 +81,8 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
     if (quirk) met.set(id, { id, text: `${quirk.who}: ${quirk.what}` });
   };
 
-  /** One call after the other. */
   function operate<T>(perform: (talk: Talk) => Promise<T>, fate: SessionFate = 'delete'): Promise<T> {
-    if (isClosed) return Promise.reject(noLongerInUse());
-    return enqueue(() => {
-      if (isClosed) throw noLongerInUse();
-      return performLoggedIn(perform, fate);
-    });
-  }
-
-  function enqueue<T>(perform: () => Promise<T>): Promise<T> {
-    const result = running.then(perform);
-    running = result.catch(() => undefined);
-    return result;
-  }
-
-  function noLongerInUse(): BmcError {
-    return new BmcError('refused', target, 'is no longer in use here', 'Open its driver again');
+    return inTurn.call(() => performLoggedIn(perform, fate));
   }
 
   async function performLoggedIn<T>(perform: (talk: Talk) => Promise<T>, fate: SessionFate): Promise<T> {
@@ -110,7 +97,7 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
       throw error;
     } finally {
       const keeps = wasKept || (fate === 'keep' && site?.isShared === false);
-      await client.logout(keeps && !isClosed && keepSessionMs > 0 ? 'keep' : 'delete');
+      await client.logout(keeps && !inTurn.isClosed() && keepSessionMs > 0 ? 'keep' : 'delete');
       watchKept();
     }
   }
@@ -122,7 +109,7 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
   /** Deletes the session that is kept when nobody uses it in time. */
   function watchKept(): void {
     clearTimeout(keeping);
-    if (bond.kept) keeping = setTimeout(() => enqueue(deleteKept), keepSessionMs).unref();
+    if (bond.kept) keeping = setTimeout(() => inTurn.cleanUp(deleteKept), keepSessionMs).unref();
   }
 
   async function deleteKept(): Promise<void> {
@@ -162,14 +149,15 @@ export function openRedfish(target: BmcTarget, options: RedfishOptions = {}): Re
     quirks: () => [...met.values()],
 
     async close() {
-      isClosed = true;
+      const ended = inTurn.close();
       closing.abort();
       const isLit = lamp !== undefined;
       clearTimeout(lamp);
       clearTimeout(keeping);
-      await running;
-      if (isLit) await enqueue(() => performLoggedIn((talk) => setLamp(talk, false), 'delete')).catch(() => undefined);
-      await enqueue(deleteKept);
+      await ended;
+      if (isLit)
+        await inTurn.cleanUp(() => performLoggedIn((talk) => setLamp(talk, false), 'delete')).catch(() => undefined);
+      await inTurn.cleanUp(deleteKept);
     },
   };
 }

@@ -11,11 +11,12 @@ import { describeSocketError } from './link.ts';
 export type IpmiFinding = { version?: '1.5' | '2.0'; suites?: number[]; latencyMs: number };
 
 /** A datagram of a BMC, as far as a scan cares. */
-export type ScanReply =
+type ScanReply =
   | { kind: 'pong'; speaksIpmi: boolean }
   | { kind: 'capabilities'; speaks20: boolean | undefined }
   | { kind: 'suites'; index: number; records: Buffer | undefined };
 
+/** Where and how fast addresses are asked. */
 export type ProberOptions = {
   port: number;
   /** Waits until one more datagram may leave. */

@@ -3,7 +3,7 @@ import { type Cidr, cidrFirstHost, cidrLastHost, type Ipv4, ipv4ToNumber, isIpv4
 import { WireError } from '../wire/bytes.ts';
 
 /** Consecutive addresses, the first as a number. */
-export type ScanRange = { first: number; count: number };
+type ScanRange = { first: number; count: number };
 
 /** A /16, which takes some ten minutes. */
 export const RANGE_LIMIT = 65_536;

@@ -10,6 +10,7 @@ export type RedfishRoot = { product: string; vendor: string; version: string; uu
 /** What an address has on the port of HTTPS. `fingerprint` is the SHA-256 of its certificate, which nobody has checked. */
 export type HttpsFinding = { fingerprint: string; latencyMs: number; root?: RedfishRoot };
 
+/** The port, and how long an address has, in milliseconds. */
 export type HttpsLimits = {
   port: number;
   /** For the TCP connection; the kernel asks twice within 2.5 s (RFC 6298 2.1). */

@@ -4,6 +4,7 @@ import { type IpmiFinding, IpmiProber } from './scan-ipmi.ts';
 import { parseScanRange } from './scan-range.ts';
 import { askRedfish, type HttpsFinding, type RedfishRoot } from './scan-redfish.ts';
 
+/** How a range is scanned, and who is told. */
 export type ScanOptions = {
   /** 623 and 443 by default. */
   ipmiPort?: number;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createTurns } from '../model/turns.ts';
 import { WireError } from '../wire/bytes.ts';
 import {
   COMPLETION,
@@ -50,7 +51,7 @@ export class Session implements IpmiPath {
   #messageSequence = 0;
   #isSilent = false;
   #isRaised = false;
-  #running: Promise<unknown> = Promise.resolve();
+  readonly #turns = createTurns();
   #askedAt = performance.now();
 
   constructor(link: Link, target: BmcTarget, { patience, notes }: LoginOptions, login: Login) {
@@ -66,9 +67,7 @@ export class Session implements IpmiPath {
 
   /** The answer of a command whatever it is; a BMC that is busy is asked again a few times. */
   ask<Q, A>(command: Command<Q, A>, request: Q, lun = 0): Promise<Outcome<Answer<A>>> {
-    const outcome = this.#running.then(() => this.#askWithPrivilege(command, request, lun));
-    this.#running = outcome.catch(() => undefined);
-    return outcome;
+    return this.#turns.take(() => this.#askWithPrivilege(command, request, lun));
   }
 
   async #askWithPrivilege<Q, A>(command: Command<Q, A>, request: Q, lun: number): Promise<Outcome<Answer<A>>> {
@@ -147,7 +146,7 @@ export class Session implements IpmiPath {
 
   /** A BMC has 4 to 16 slots and keeps a forgotten session for a minute or more: this never throws and always tells. */
   async close(): Promise<void> {
-    await this.#running;
+    await this.#turns.ended();
     this.#link.removeLimit(); // the two sends of a logout are limit enough
     const request = { sessionId: this.#login.bmcId };
     if (this.#isSilent) await this.#link.tell(this.#encodeCommand(closeSession, request, 0));

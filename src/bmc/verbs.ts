@@ -1,10 +1,13 @@
 import { WireError } from '../wire/bytes.ts';
 import { type BmcDriver, BmcError, type BmcTarget, type BootWish, type PowerState } from './driver.ts';
+import { createInTurn } from './in-turn.ts';
 import { cleanText, decodeResource, textAt } from './redfish/json.ts';
 
 /** What drivers have in common that have a program or a URL for each verb. */
 export const VERBS = ['on', 'off', 'cycle', 'reset', 'soft', 'status', 'boot'] as const;
+/** One of them. */
 export type Verb = (typeof VERBS)[number];
+/** Whether the name of a setting is a verb. */
 export const isVerb = (name: string): name is Verb => VERBS.includes(name as Verb);
 
 /** What such a driver is told to do; `wish` is there for `boot`. */
@@ -24,18 +27,14 @@ type VerbDriverParts = {
 
 /** A driver from something that can be done for each verb. A verb for which nothing is set is `unsupported`. */
 export function createVerbDriver({ place, noun, verbs, perform, secrets }: VerbDriverParts): BmcDriver {
-  let isClosed = false;
-  let running: Promise<unknown> = Promise.resolve();
+  const inTurn = createInTurn(place);
 
   function operate(order: VerbOrder): Promise<string> {
-    const result = running.then(() => {
-      if (isClosed) throw new BmcError('refused', place, 'is no longer in use here', 'Open its driver again');
+    return inTurn.call(() => {
       if (verbs.has(order.verb)) return perform(order);
       const next = `Give it a ${noun} in the setting ${order.verb}, or use another driver for this`;
       throw new BmcError('unsupported', place, `has no ${noun} for "${order.verb}"`, next);
     });
-    running = result.catch(() => undefined);
-    return result;
   }
 
   const cannot = (what: string) => async (): Promise<never> => {
@@ -55,10 +54,7 @@ export function createVerbDriver({ place, noun, verbs, perform, secrets }: VerbD
     setBoot: async (wish) => void (await operate({ verb: 'boot', wish })),
     boot: cannot('tell what the next boot will be'),
     identity: cannot('say what it is'),
-    async close() {
-      isClosed = true;
-      await running;
-    },
+    close: inTurn.close,
   };
 }
 

@@ -7,6 +7,7 @@ import { cleanText } from './redfish/json.ts';
 import { normalizeFingerprint } from './redfish/settings.ts';
 import { blot, createVerbDriver, VERBS, type Verb, type VerbOrder } from './verbs.ts';
 
+/** How long a webhook has, in milliseconds. */
 export type WebhookOptions = {
   /** For the connection, 10 s by default, and then for the answer, 30 s by default. */
   connectMs?: number;

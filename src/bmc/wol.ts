@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Mac, macToBytes, parseMac } from '../wire/address.ts';
 import { WireError } from '../wire/bytes.ts';
 import { type BmcDriver, BmcError, type BmcTarget } from './driver.ts';
+import { createInTurn } from './in-turn.ts';
 import { describeSocketError } from './link.ts';
 
 /** The port of discard, which is what magic packets are sent to by custom; a card looks at any. */
@@ -60,34 +61,22 @@ export function openWol(target: BmcTarget): BmcDriver {
     throw new BmcError('unsupported', place, `cannot be used: ${problem}`, 'Correct the settings of this BMC');
   const secureOn = password === '' ? undefined : macToBytes(parseMac(password));
   const packet = encodeMagicPacket(parseMac(settings.mac ?? ''), secureOn);
-  let isClosed = false;
-  let running: Promise<unknown> = Promise.resolve();
-
-  function inTurn<T>(perform: () => Promise<T>): Promise<T> {
-    const result = running.then(() => {
-      if (isClosed) throw new BmcError('refused', place, 'is no longer in use here', 'Open its driver again');
-      return perform();
-    });
-    running = result.catch(() => undefined);
-    return result;
-  }
+  const inTurn = createInTurn(place);
 
   const cannot = (what: string) => () =>
-    inTurn(async (): Promise<never> => {
+    inTurn.call((): never => {
       throw new BmcError('unsupported', place, `cannot ${what}: Wake-on-LAN only switches on`);
     });
 
   return {
     isUnheard: true,
     powerState: cannot('tell the power state'),
-    setPower: (action) => (action === 'on' ? inTurn(() => broadcast(packet, place)) : cannot(`be told "${action}"`)()),
+    setPower: (action) =>
+      action === 'on' ? inTurn.call(() => broadcast(packet, place)) : cannot(`be told "${action}"`)(),
     setBoot: cannot('set the boot device'),
     boot: cannot('tell what the next boot will be'),
     identity: cannot('say what it is'),
-    async close() {
-      isClosed = true;
-      await running;
-    },
+    close: inTurn.close,
   };
 }
 

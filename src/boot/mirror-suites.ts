@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createTurns } from '../model/turns.ts';
 import { type Entry, etagOf, type Found, failureText, openEntry, type Shelf } from './mirror-cache.ts';
 import { type Arrived, writeWhole } from './mirror-download.ts';
 import type { Validators } from './mirror-upstream.ts';
@@ -26,7 +27,7 @@ export function createSuites(shelf: Shelf, freshMs: number): Suites {
   const suites = new Map<string, Promise<Suite | undefined>>();
   const checks = new Map<string, Promise<Suite | undefined>>();
   let cut = false; // the upstream does not answer, and that was told
-  let saving = Promise.resolve();
+  const saves = createTurns();
 
   return {
     async find(name, path) {
@@ -163,13 +164,11 @@ export function createSuites(shelf: Shelf, freshMs: number): Suites {
   }
 
   function save(name: string, suite: Suite): Promise<void> {
-    const run = saving.then(async () => {
+    return saves.take(async () => {
       await mkdir(folder, { recursive: true });
       const text = JSON.stringify({ anchor: suite.anchor, files: suite.files }, undefined, 1);
       await writeWhole(join(folder, `${name}.json`), text, join(shelf.folder, 'tmp'));
     });
-    saving = run.catch(() => {});
-    return run;
   }
 
   function load(name: string): Promise<Suite | undefined> {

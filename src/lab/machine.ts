@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { createTurns } from '../model/turns.ts';
 import type { BmcAccess } from './bmc.ts';
 import type { Children } from './children.ts';
 import { LabError } from './error.ts';
@@ -47,7 +48,8 @@ export class Machine {
   #isResetting = false;
   #networkFirst: boolean;
   #override: BootOverride = 'none';
-  #lastOrder: Promise<unknown> = Promise.resolve();
+  /** One order after the other, as a BMC performs them; one that fails does not stop the next. */
+  readonly #orders = createTurns();
 
   constructor(plan: MachinePlan, host: MachineHost, bmc: BmcAccess | undefined) {
     this.#plan = plan;
@@ -85,17 +87,17 @@ export class Machine {
 
   /** Does nothing when the machine is on already. */
   powerOn(): Promise<void> {
-    return this.#inTurn(() => this.#start());
+    return this.#orders.take(() => this.#start());
   }
 
   /** As if the cable were pulled; does nothing when the machine is off already. */
   powerOff(): Promise<void> {
-    return this.#inTurn(() => this.#stop());
+    return this.#orders.take(() => this.#stop());
   }
 
   /** Starts the firmware again, like the reset button; LabError when the machine is off. */
   reset(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#orders.take(async () => {
       if (!this.#process) throw this.#isOff();
       await this.#restart();
     });
@@ -103,7 +105,7 @@ export class Machine {
 
   /** Presses the power button; what follows is the guest's decision. LabError when the machine is off. */
   pressPowerButton(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#orders.take(async () => {
       if (!this.#qmp) throw this.#isOff();
       await this.#qmp.execute('system_powerdown');
     });
@@ -111,14 +113,14 @@ export class Machine {
 
   /** What a BMC's `bootdev` does; holds for the next start or reset, whoever causes it. */
   setBootOverride(override: BootOverride): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#orders.take(async () => {
       this.#override = override;
     });
   }
 
   /** A firmware that always tries the network first, as many in the field are set; from the next start or reset on. */
   setNetworkFirst(networkFirst: boolean): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#orders.take(async () => {
       this.#networkFirst = networkFirst;
     });
   }
@@ -178,22 +180,17 @@ export class Machine {
   #onEvent(event: QmpEvent, child: ChildProcess): void {
     if (event.event !== 'SHUTDOWN') return;
     const isReset = event.data?.reason === 'guest-reset';
-    this.#inTurn(async () => {
-      // else somebody switched it off meanwhile
-      if (this.#process === child) await (isReset ? this.#restart() : this.#stop());
-      // a start that fails leaves the machine off, with QEMU's complaint in its log
-    }).catch(() => undefined);
+    this.#orders
+      .take(async () => {
+        // else somebody switched it off meanwhile
+        if (this.#process === child) await (isReset ? this.#restart() : this.#stop());
+        // a start that fails leaves the machine off, with QEMU's complaint in its log
+      })
+      .catch(() => undefined);
   }
 
   #isOff(): LabError {
     return new LabError(`machine ${this.name} is off`, 'Switch it on first');
-  }
-
-  /** One order after the other, as a BMC performs them; one that fails does not stop the next. */
-  #inTurn(perform: () => Promise<void>): Promise<void> {
-    const mine = this.#lastOrder.then(perform);
-    this.#lastOrder = mine.catch(() => undefined);
-    return mine;
   }
 }
 

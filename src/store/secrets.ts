@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomInt } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AppError } from '../model/errors.ts';
 import { StartError } from '../start-error.ts';
@@ -24,13 +24,17 @@ const TAG_BYTES = 16;
 /** Keys in hex, the newest first, separated by spaces or commas: for hosts where a file must not hold them. */
 export const KEY_VARIABLE = 'FIRSTLIGHT_SECRET_KEY';
 
-/** The keys of `environment`, or those in `FOLDER/secret.key` (64 hex digits a line, mode 0600), made at first use. */
+/**
+ * The keys of `environment`, or those in `FOLDER/secret.key` (64 hex digits a line, mode 0600), made at first use. Throws AppError for a
+ * file that others may read.
+ */
 export function openSecrets(folder: string, environment?: string): Secrets {
   const path = join(folder, 'secret.key');
   const isOurs = environment === undefined;
   const source = isOurs ? path : KEY_VARIABLE;
   const makeKey = (): Buffer => randomBytes(32);
   if (isOurs && !existsSync(path)) writeKeys(path, [makeKey()]);
+  if (isOurs) refuseOpenToOthers(path);
   let keys = readKeys(environment ?? readFileSync(path, 'utf8'), source);
 
   /** On disk first: nothing may be sealed with a key that is not kept. */
@@ -72,6 +76,16 @@ export function openSecrets(folder: string, environment?: string): Secrets {
       keep(keys.slice(0, 1));
     },
   };
+}
+
+/** As ssh does with its keys: what others could read may be known to them, and nobody would notice. */
+function refuseOpenToOthers(path: string): void {
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) === 0) return;
+  throw new AppError(
+    'bad-request',
+    `${path} has the mode 0${mode.toString(8)}: others may read or change the key of all BMC passwords. Take that away with: chmod 600 ${path}`,
+  );
 }
 
 function openWith(key: Buffer, sealed: Buffer): string | undefined {

@@ -12,6 +12,7 @@ import { type KeyAct, readKeys } from '../../src/cli/console.ts';
 import { type IpmiBmc, startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
 import type { Machine } from '../../src/model/machine.ts';
 import { freePort, type Harness, REPOSITORY, withHarness } from '../harness.ts';
+import { until } from '../until.ts';
 
 type Rig = {
   harness: Harness;
@@ -82,26 +83,16 @@ async function serve(harness: Harness, consoles: Consoles) {
 
 function watched(answer: IncomingMessage): Watched {
   let text = '';
-  let check = (): void => undefined;
   answer.on('data', (bytes: Buffer) => {
     text += bytes.toString('latin1');
-    check();
   });
   answer.on('error', () => undefined); // it was left
   return {
     answer,
     text: () => text,
-    until: (wanted) =>
-      new Promise((resolve) => {
-        check = () => text.includes(wanted) && resolve();
-        check();
-      }),
+    until: (wanted) => until(() => text.includes(wanted), { what: JSON.stringify(wanted) }),
     leave: () => void answer.destroy(),
   };
-}
-
-async function until(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 /** What is typed on the machine, as it comes. */

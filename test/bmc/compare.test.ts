@@ -204,7 +204,7 @@ for (const [name, withBmc] of Object.entries(BMCS)) {
       assert.match(flags, isMarked ? /Boot Flag Valid/ : /Boot Flag Invalid/);
       assert.deepEqual(
         ours.quirks!().map(({ id }) => id),
-        isMarked ? [] : ['B16'],
+        isMarked ? ['B5'] : ['B16'], // ours says that it is Supermicro's
       );
       assert.match(flags, /only next boot[\s\S]+legacy[\s\S]+Force PXE/);
       const told = isMarked ? ({ firmware: 'bios' } as const) : {};

@@ -22,6 +22,7 @@ import { createRecent } from '../../src/bmc/console-recent.ts';
 import { type IpmiBmc, startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
 import type { Machine } from '../../src/model/machine.ts';
 import { type Harness, withHarness } from '../harness.ts';
+import { until as untilSo } from '../until.ts';
 
 type Rig = {
   harness: Harness;
@@ -93,14 +94,13 @@ function look(watch: Watch, withHistory = true) {
     leave: watch.leave,
     until: async (wanted: string): Promise<void> => {
       await began;
-      await until(() => text.includes(wanted));
+      await untilSo(() => text.includes(wanted), { everyMs: 0, what: `${JSON.stringify(wanted)} on the console` });
     },
   };
 }
 
-async function until(check: () => boolean): Promise<void> {
-  while (!check()) await nextTurn();
-}
+/** Time passes at once here: what is waited for may be over in the next turn. */
+const until = (isSo: () => boolean): Promise<void> => untilSo(isSo, { everyMs: 0 });
 
 const told = (harness: Harness): string[] =>
   harness.told.filter(({ kind }) => kind === 'bmc.console').map(({ text }) => text);

@@ -91,7 +91,10 @@ test('sets the boot device on a BMC that knows nothing but the boot flags', () =
   withBmc({ faults: { 'flags-only': 1 } }, async (driver, bmc) => {
     await driver.setBoot({ device: 'network', firmware: 'bios', isPersistent: false });
     assert.deepEqual(bmc.done, ['boot option 5: 8004000000']);
-    assert.deepEqual(driver.quirks?.(), [{ id: 'B1', text: 'forgets the boot device 60 seconds after it was set' }]);
+    assert.deepEqual(driver.quirks?.(), [
+      { id: 'B5', text: 'Supermicro: UEFI firmware knows the disk by the selector 24h' },
+      { id: 'B1', text: 'forgets the boot device 60 seconds after it was set' },
+    ]);
   }));
 
 test('fails when the boot flags are refused, and ends "set in progress"', () =>
@@ -111,6 +114,17 @@ test('says who made the BMC', () =>
       uuid: '33221100-5544-7766-8899-aabbccddeeff',
       serial: 'S0042',
     });
+  }));
+
+test('lights the lamp as long as IPMI counts, and refuses what is longer', () =>
+  withBmc({}, async (driver, bmc) => {
+    const { machine } = bmc.bmc;
+    await driver.identify!(255);
+    assert.equal(machine.identifySeconds, 255);
+    await assertBmcError(driver.identify!(256), 'unsupported', /cannot light its lamp for 256 s: IPMI counts to 255 s/);
+    assert.equal(machine.identifySeconds, 255);
+    await driver.identify!(0);
+    assert.equal(machine.identifySeconds, 0);
   }));
 
 test('runs calls made at once one after the other, with an id of their own each', () =>
@@ -261,6 +275,21 @@ test('says that a BMC speaks IPMI 1.5 only', () =>
     { faults: { 'only-1.5': 1 } },
     (driver) => assertBmcError(driver.powerState(), 'protocol', /speaks IPMI 1\.5 only/),
     SHORT,
+  ));
+
+test('asks a BMC that refuses the bit of IPMI 2.0 once more without it', () =>
+  withBmc(
+    { faults: { 'only-1.5': 1 }, completions: { 'Get Channel Authentication Capabilities': [0xcc] } },
+    async (driver, { bmc: { datagrams } }) => {
+      await assertBmcError(driver.powerState(), 'protocol', /speaks IPMI 1\.5 only/);
+      assert.equal(datagrams.out, 2);
+    },
+    SHORT,
+  ));
+
+test('logs in to a BMC that tells in neither way what it can do', () =>
+  withBmc({ completions: { 'Get Channel Authentication Capabilities': [0xcc, 0xcc] } }, async (driver) =>
+    assert.equal(await driver.powerState(), 'off'),
   ));
 
 test('refuses calls after it is closed, and lets the running one end', () =>

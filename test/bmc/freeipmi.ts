@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runProgram } from './program.ts';
 
 /** What a program of freeipmi says on a BMC of 127.0.0.1. The password goes by a configuration file, never in argv. */
 export async function freeipmi(
@@ -19,19 +19,7 @@ export async function freeipmi(
     ? [`--sdr-cache-directory=${folder}`, '--quiet-cache']
     : [];
   try {
-    return await new Promise((resolve, reject) => {
-      const all = [`--config-file=${configuration}`, '-h', `127.0.0.1:${port}`, ...cache, ...args];
-      const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TZ: 'UTC' } });
-      let text = '';
-      child.stdout.on('data', (data) => {
-        text += data;
-      });
-      child.stderr.on('data', (data) => {
-        text += data;
-      });
-      child.on('error', reject);
-      child.on('close', (code) => resolve({ code, text: text.trim() }));
-    });
+    return await runProgram(program, [`--config-file=${configuration}`, '-h', `127.0.0.1:${port}`, ...cache, ...args]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

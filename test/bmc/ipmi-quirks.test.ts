@@ -3,14 +3,15 @@ import { test } from 'node:test';
 import type { BootWish } from '../../src/bmc/driver.ts';
 import { openBmc } from '../../src/bmc/index.ts';
 import { bootSteps, chooseBootFlags, readSetting } from '../../src/bmc/ipmi-boot.ts';
-import { habitsOf, IPMI_QUIRKS, MAKER, QuirkNotes } from '../../src/bmc/ipmi-quirks.ts';
+import { chooseQuirks, habitsOf, IPMI_QUIRKS, MAKER, QuirkNotes } from '../../src/bmc/ipmi-quirks.ts';
 import { startIpmiBmc } from '../../src/lab/bmc-sim/ipmi.ts';
 import { decodeBootFlags, encodeBootFlags } from '../../src/wire/ipmi-boot.ts';
 
 const target = { driver: 'ipmi', address: '10.0.0.9', port: 623, user: 'admin', password: 's3cret' } as const;
 const device = (manufacturer: number, product = 1) => ({ manufacturer, product });
-const usual = habitsOf(device(0), undefined, target);
-const supermicro = habitsOf(device(MAKER.supermicro), undefined, target);
+const habits = (of: ReturnType<typeof device>, setting?: string) => habitsOf(chooseQuirks(of, setting, target));
+const usual = habits(device(0));
+const supermicro = habits(device(MAKER.supermicro));
 
 test('every quirk of the study has its row, with what is done about it and where it was seen', () => {
   const ids = IPMI_QUIRKS.map(({ id }) => id);
@@ -26,11 +27,11 @@ test('every quirk of the study has its row, with what is done about it and where
 test('a quirk is in force for its makers, and where a setting says so', () => {
   assert.deepEqual(usual, { uefiDiskSelector: 2, marksValid: true });
   assert.deepEqual(supermicro, { uefiDiskSelector: 9, marksValid: true });
-  assert.deepEqual(habitsOf(device(0), 'B5', target), { uefiDiskSelector: 9, marksValid: true });
-  assert.deepEqual(habitsOf(device(MAKER.supermicro), '-B5, B16', target), { uefiDiskSelector: 2, marksValid: false });
-  assert.equal(habitsOf(device(0x1291, 0x0f02), undefined, target).marksValid, false);
-  assert.equal(habitsOf(device(0x1291, 0x0f03), undefined, target).marksValid, true);
-  assert.throws(() => habitsOf(device(0), 'B5 R3', target), {
+  assert.deepEqual(habits(device(0), 'B5'), { uefiDiskSelector: 9, marksValid: true });
+  assert.deepEqual(habits(device(MAKER.supermicro), '-B5, B16'), { uefiDiskSelector: 2, marksValid: false });
+  assert.equal(habits(device(0x1291, 0x0f02)).marksValid, false);
+  assert.equal(habits(device(0x1291, 0x0f03)).marksValid, true);
+  assert.throws(() => habits(device(0), 'B5 R3'), {
     kind: 'refused',
     text: 'BMC 10.0.0.9 port 623 has the quirk R3 in its settings, which is none of IPMI. Name quirks B1 to B16 in its setting "quirks".',
   });
@@ -89,10 +90,11 @@ test('flags that are not valid are none (B6), and a device that nobody asks for 
 
 test('writes the disk of Supermicro in UEFI mode as 24h, because the BMC says whose it is (B5)', async () => {
   const wish = { device: 'disk', firmware: 'uefi', isPersistent: false } as const;
-  for (const [manufacturer, quirks, flags] of [
-    [MAKER.supermicro, undefined, 'a024000000'],
-    [MAKER.dell, undefined, 'a008000000'],
-    [MAKER.supermicro, '-B5', 'a008000000'],
+  for (const [manufacturer, quirks, flags, inForce] of [
+    [MAKER.supermicro, undefined, 'a024000000', ['B5']],
+    [MAKER.dell, undefined, 'a008000000', []],
+    [MAKER.dell, 'B5 B2', 'a024000000', ['B5']],
+    [MAKER.supermicro, '-B5', 'a008000000', []],
   ] as const) {
     const bmc = await startIpmiBmc({ device: { manufacturer } });
     try {
@@ -101,6 +103,8 @@ test('writes the disk of Supermicro in UEFI mode as 24h, because the BMC says wh
       await driver.setBoot(wish);
       assert.equal(bmc.machine.flags.toString('hex'), flags);
       assert.deepEqual(await driver.boot(), wish);
+      const met = (driver.quirks?.() ?? []).map(({ id }) => id);
+      assert.deepEqual(met, inForce, 'what is in force is told');
       await assert.rejects(driver.setBoot({ ...wish, device: 'http' }), {
         kind: 'unsupported',
         text: /cannot be told to boot by HTTP: IPMI has no word for it\. Use Redfish/,

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { runProgram } from './program.ts';
 
 /** What ipmitool says on a BMC of 127.0.0.1, with its exit code. The password goes by the environment, never in argv. */
 export function ipmitool(
@@ -8,18 +8,7 @@ export function ipmitool(
 ): Promise<{ code: number | null; text: string }> {
   const { port, suite, user, password } = target;
   const args = ['-I', 'lanplus', '-C', `${suite}`, '-H', '127.0.0.1', '-p', `${port}`, '-U', user, '-E', ...command];
-  return new Promise((resolve, reject) => {
-    const child = spawn('ipmitool', args, { env: { ...process.env, TZ: 'UTC', IPMITOOL_PASSWORD: password } });
-    let text = '';
-    child.stdout.on('data', (data) => {
-      text += data;
-    });
-    child.stderr.on('data', (data) => {
-      text += data;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, text: text.trim() }));
-  });
+  return runProgram('ipmitool', args, { IPMITOOL_PASSWORD: password });
 }
 
 /** How every process of this computer was called. */

@@ -100,9 +100,31 @@ test('says what is wrong with the login, once, and never the password', () =>
     await assertBmcError(basic.powerState(), 'wrong-password', /with 401/);
   }));
 
+test('a login that is refused with 403 is a wrong one, unless the BMC says that it knows the user', async () => {
+  for (const [status, id, kind] of [
+    [403, undefined, 'wrong-password'],
+    [403, 'AccessDenied', 'wrong-password'],
+    [403, 'InsufficientPrivilege', 'privilege'],
+    [403, 'PasswordChangeRequired', 'privilege'],
+    [400, 'UnauthorizedLoginAttempt', 'wrong-password'],
+  ] as const)
+    await withBmc({}, async ({ driver, sim }) => {
+      sim.faults.add({ name: 'status', status, ...(id && { id }), method: 'POST', path: '/SessionService/Sessions' });
+      await assertBmcError(driver.powerState(), kind, new RegExp(`the login with ${status}`));
+      assert.equal(sim.asked.filter((one) => one.startsWith('POST')).length, 1);
+    });
+});
+
+test('a login that is refused without a reason, and by Basic too, is a wrong one', () =>
+  withBmc({}, async ({ sim }) => {
+    sim.faults.add({ name: 'status', status: 400, method: 'POST', path: '/SessionService/Sessions' });
+    await assertBmcError(open(sim.port, { password: 'a wrong one' }).powerState(), 'wrong-password', /with 401/);
+    assert.equal(await open(sim.port).powerState(), 'off', 'and by Basic the right one is let in');
+  }));
+
 test('strikes the password out of what a BMC repeats', () =>
   withBmc({ faults: [{ name: 'password-told' }] }, async ({ driver }) => {
-    await assertBmcError(driver.powerState(), 'privilege', /Denied admin with …/);
+    await assertBmcError(driver.powerState(), 'wrong-password', /Denied admin with …/);
   }));
 
 test('says why a BMC cannot be reached', async () => {

@@ -13,6 +13,7 @@ import { chooseQuirks, rulesOf } from '../../src/bmc/redfish/quirks.ts';
 import { chooseRedirect } from '../../src/bmc/redfish/redirect.ts';
 import { decideRetry, type FailedTry, REDFISH_PATIENCE } from '../../src/bmc/redfish/retry.ts';
 import { sensorOf } from '../../src/bmc/redfish/sensors.ts';
+import { settingsOfMachine } from '../../src/bmc/redfish/settings.ts';
 import { WireError } from '../../src/wire/bytes.ts';
 
 const answerOf = (status: number, resource: Answer['resource'] = {}, headers: Answer['headers'] = {}): Answer => ({
@@ -188,7 +189,48 @@ test('two Systems that both fit are none', () => {
   ];
   const choice = chooseSystem(systems, { serial: 'S1' });
   assert.match('refused' in choice ? choice.refused : '', /several have serial S1: a \(UUID none, serial S1\), b/);
-  assert.deepEqual(chooseSystem([{ Id: 'a' }], { serial: 'other' }), { system: { Id: 'a' } }, 'one is the one');
+});
+
+const UUIDS = ['00112233-4455-6677-8899-aabbccddeeff', '10112233-4455-6677-8899-aabbccddeeff'] as const;
+
+test('one System is the one, unless the settings say another machine', () => {
+  const chosen = (system: Record<string, unknown>, wanted: Parameters<typeof chooseSystem>[1]) => {
+    const choice = chooseSystem([system], wanted);
+    return 'refused' in choice ? choice.refused : 'chosen';
+  };
+  const named = { Id: 'a', UUID: UUIDS[0], SerialNumber: 'S1' };
+  assert.match(
+    chosen(named, { uuid: UUIDS[1] }),
+    /^is of another machine than the one with UUID 10112233-.+: a \(UUID 0011/,
+  );
+  assert.match(chosen(named, { serial: 'S2' }), /^is of another machine than the one with serial S2: a /);
+  assert.equal(chosen(named, { uuid: UUIDS[1], serial: 's1 ' }), 'chosen', 'one of them fits');
+  assert.equal(chosen(named, { uuid: '33221100-5544-7766-8899-aabbccddeeff' }), 'chosen', 'the other byte order');
+  assert.equal(chosen(named, { known: { uuid: UUIDS[1], serial: 'S2' } }), 'chosen', 'what a scout saw is no order');
+  assert.equal(chosen({ Id: 'a' }, { uuid: UUIDS[1], serial: 'S2' }), 'chosen', 'it does not say who it is');
+  assert.equal(chosen({ Id: 'a', UUID: '00000000-0000-0000-0000-000000000000' }, { uuid: UUIDS[1] }), 'chosen');
+});
+
+test('among several Systems what is known of the machine decides where nothing is set', () => {
+  const systems = [
+    { Id: 'a', UUID: UUIDS[0], SerialNumber: 'CHASSIS' },
+    { Id: 'b', UUID: UUIDS[1], SerialNumber: 'CHASSIS' },
+  ];
+  const chosen = (wanted: Parameters<typeof chooseSystem>[1]) => {
+    const choice = chooseSystem(systems, wanted);
+    return 'refused' in choice ? choice.refused : choice.system.Id;
+  };
+  assert.equal(chosen({ known: { uuid: UUIDS[1], serial: 'chassis' } }), 'b', 'the serial number is of all nodes');
+  assert.equal(chosen({ uuid: UUIDS[0], known: { uuid: UUIDS[1] } }), 'a', 'what is set counts more');
+  assert.match(String(chosen({ serial: 'X', known: { uuid: UUIDS[1] } })), /none has serial X/);
+  assert.match(String(chosen({ known: { serial: 'CHASSIS' } })), /several have serial CHASSIS/);
+  assert.match(String(chosen({ known: {} })), /it is not known which one is meant/);
+});
+
+test('what nobody filled in tells no machine from another', () => {
+  for (const serial of ['', '0000', 'None', 'N/A', 'Default string', 'To be filled by O.E.M.', '0123456789'])
+    assert.deepEqual(settingsOfMachine({ uuid: '00000000-0000-0000-0000-000000000000', serial }), {}, serial);
+  assert.deepEqual(settingsOfMachine({ uuid: UUIDS[0], serial: 'S1' }), { machineUuid: UUIDS[0], machineSerial: 'S1' });
 });
 
 test('what a refusal means', () => {

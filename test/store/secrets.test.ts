@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -48,10 +48,29 @@ test('a wrong key, a changed byte and a cut are refused with what to do', () =>
     );
   }));
 
+test('a key file that others may read is refused, and taken again when they may not', () =>
+  withFolder((folder) => {
+    const path = join(folder, 'secret.key');
+    const sealed = openSecrets(folder).seal(PASSWORD);
+    for (const [mode, shown] of [
+      [0o644, '0644'],
+      [0o640, '0640'],
+      [0o602, '0602'],
+    ] as const) {
+      chmodSync(path, mode);
+      assert.throws(() => openSecrets(folder), {
+        name: 'AppError',
+        message: `${path} has the mode ${shown}: others may read or change the key of all BMC passwords. Take that away with: chmod 600 ${path}`,
+      });
+    }
+    chmodSync(path, 0o400);
+    assert.equal(openSecrets(folder).open(sealed), PASSWORD);
+  }));
+
 test('a key that is none is refused at the start', () =>
   withFolder((folder) => {
     for (const key of ['', 'ab'.repeat(31), 'hello']) {
-      writeFileSync(join(folder, 'secret.key'), key);
+      writeFileSync(join(folder, 'secret.key'), key, { mode: 0o600 });
       assert.throws(() => openSecrets(folder), {
         name: 'StartError',
         message: /secret\.key holds \d+ bytes of key, 32 are needed: restore it from your backup$/,

@@ -8,6 +8,7 @@ export type Answer = { status: number; headers: IncomingHttpHeaders; resource: R
 /** One message of a refusal: `Base.1.8.PropertyMissing`, its sentence, and the properties that it is about. */
 export type Message = { id: string; text: string; about: string[] };
 
+/** Whether the BMC did what it was asked, or began to. */
 export const isSuccess = (answer: Answer): boolean => answer.status >= 200 && answer.status < 300;
 
 /** The messages of an answer (DSP0266, "Error responses"; older firmware puts them at the top). */
@@ -72,6 +73,17 @@ export function meaningOf(answer: Answer): BmcErrorKind {
   );
   if (meaning) return meaning.kind;
   return BY_STATUS[answer.status] ?? (answer.status >= 500 || answer.status < 400 ? 'protocol' : 'refused');
+}
+
+/**
+ * What a refusal of the login itself means. By DSP0266 (status codes) a 403 is for a user who is known and may not do this, or has to
+ * change the password. Not every BMC keeps to that, and sushy takes a 403 as it takes a 401; so it does not count as a wrong password
+ * only where the BMC says that it is none: one that is tried again and again locks the account.
+ */
+export function loginMeaningOf(answer: Answer): BmcErrorKind {
+  const meaning = meaningOf(answer);
+  const knowsUser = says(answer, 'InsufficientPrivilege') || says(answer, 'PasswordChangeRequired');
+  return meaning === 'privilege' && !knowsUser ? 'wrong-password' : meaning;
 }
 
 /**

@@ -21,7 +21,7 @@ export type BootPatch = {
   quirks: string[];
 };
 
-export type BootPlan = { patches: BootPatch[] } | { refused: string };
+type BootPlan = { patches: BootPatch[] } | { refused: string };
 
 /** DSP0268 ComputerSystem.BootSource. */
 const TARGETS: Readonly<Record<BootDevice, readonly string[]>> = {

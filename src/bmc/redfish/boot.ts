@@ -10,6 +10,7 @@ import { linkAt, partAt, type Resource } from './json.ts';
 const READ_BACKS = 5;
 const READ_BACK_MS = 2000;
 
+/** What the next boot will be, as the System says. */
 export async function readBoot(talk: Talk): Promise<BootSetting> {
   const { resource } = await findHolder(talk);
   const { firmware, ...setting } = bootSettingOf(partAt(resource, 'Boot'));
@@ -27,6 +28,7 @@ export async function performBoot(talk: Talk, wish: BootWish): Promise<void> {
   await requestBoot(talk, wish);
 }
 
+/** Sets the next boot by the first patch that the BMC takes, and reads it back. `unsupported` for what this BMC has not. */
 export async function requestBoot(talk: Talk, request: BootRequest): Promise<void> {
   const { client, site } = talk;
   const holder = await findHolder(talk);

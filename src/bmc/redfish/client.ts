@@ -10,6 +10,7 @@ import type { RedfishSettings } from './settings.ts';
 /** What a driver keeps of its BMC from one call to the next. */
 export type Bond = LoginBond & ExchangeBond & { isExpandRefused: boolean };
 
+/** What a client is made of: a BMC, what is known of it, and the patience with it. */
 export type ClientOptions = {
   target: BmcTarget;
   settings: RedfishSettings;

@@ -1,7 +1,7 @@
 import type { Client, Read } from './client.ts';
 import { isResource, linkAt, partsAt, pathOf, type Resource } from './json.ts';
 
-export type CollectionLimits = {
+type CollectionLimits = {
   /** At most so many members are read. */
   members: number;
   /** Whether the BMC says that it puts members into the collection when asked to. */

@@ -6,7 +6,7 @@ import { chooseQuirks, type Facts, type Rules, rulesOf } from './quirks.ts';
 import type { RedfishSettings } from './settings.ts';
 
 /** What the service root says: where things are, and how far the BMC goes. */
-export type Root = {
+type Root = {
   redfishVersion: string;
   vendor: string;
   product: string;

@@ -15,6 +15,7 @@ export type ExchangeBond = {
   isIdentityRefused: boolean;
 };
 
+/** Where a request goes, and who is told what is met on the way. */
 export type Exchange = {
   target: BmcTarget;
   settings: Pick<RedfishSettings, 'tls'>;

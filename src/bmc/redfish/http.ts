@@ -14,18 +14,19 @@ export type HttpRequest = {
   body?: string;
 };
 
+/** An answer as it came; the body is whole. */
 export type HttpAnswer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 
 /**
  * Why there is no answer that can be used: `why` is the rest of a sentence. `unreachable`: nothing came. `protocol`: what came
  * is not what it should be. `isFinal`: trying again cannot help.
  */
-export type Loss = { kind: 'unreachable' | 'protocol'; why: string; isFinal: boolean };
+type Loss = { kind: 'unreachable' | 'protocol'; why: string; isFinal: boolean };
 
 /** What became of a request. `wasSent`: the BMC may have acted on it. */
 export type HttpOutcome = { answered: true; answer: HttpAnswer } | ({ answered: false; wasSent: boolean } & Loss);
 
-export type HttpPeer = {
+type HttpPeer = {
   address: string;
   port: number;
   /** `old`: TLS 1.0 and short keys are good enough (R17). */

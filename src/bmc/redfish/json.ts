@@ -45,6 +45,7 @@ function offsetOfDepth(body: Buffer): number | undefined {
   return undefined;
 }
 
+/** Whether a value is a JSON object. */
 export function isResource(value: unknown): value is Resource {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -78,6 +79,7 @@ export function textAt(resource: Resource, ...names: string[]): string {
   return typeof value === 'number' && Number.isFinite(value) ? String(value) : '';
 }
 
+/** A finite number at the end of these names; undefined for anything else. */
 export function numberAt(resource: Resource, ...names: string[]): number | undefined {
   const value = valueAt(resource, ...names);
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;

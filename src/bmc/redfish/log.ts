@@ -18,6 +18,7 @@ export async function readLog(talk: Talk): Promise<BmcLogEntry[]> {
   return sortEntries(entries.map(logEntryOf));
 }
 
+/** Empties the log that `readLog` reads. */
 export async function clearLog(talk: Talk): Promise<void> {
   const { client } = talk;
   const service = await findLogService(talk);
@@ -59,7 +60,7 @@ export function chooseLogService(services: readonly Read[]): Read | undefined {
 }
 
 /** DSP0268 LogEntry. A time before 2000 is a clock that was never set. */
-export function logEntryOf(entry: Resource): BmcLogEntry {
+function logEntryOf(entry: Resource): BmcLogEntry {
   const at = Date.parse(textAt(entry, 'Created'));
   const severity = SEVERITIES[textAt(entry, 'Severity')] ?? 'info';
   const text = cleanText(textAt(entry, 'Message') || textAt(entry, 'MessageId') || textAt(entry, 'Name') || 'no text');

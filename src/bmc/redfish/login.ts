@@ -1,5 +1,5 @@
 import type { BmcError, BmcErrorKind, BmcTarget } from '../driver.ts';
-import { type Answer, isSuccess, meaningOf, says } from './answer.ts';
+import { type Answer, isSuccess, loginMeaningOf, says } from './answer.ts';
 import { pathOf, textAt } from './json.ts';
 
 /** An open session: its token, where it is to be deleted, and where it was opened. */
@@ -89,7 +89,9 @@ export class Login {
     }
     if (auth.kind === 'basic') {
       const { bond } = this.#options;
-      if (auth.instead && [401, 403].includes(answer.status)) throw auth.instead;
+      // a login that was refused without a reason, in both ways, is a wrong one
+      const isWrong = auth.instead?.kind === 'refused' && answer.status === 401;
+      if (auth.instead && [401, 403].includes(answer.status) && !isWrong) throw auth.instead;
       // Sessions that are of no use are not asked for any more once Basic worked, and are again when it does not.
       if (auth.isLasting && isSuccess(answer)) bond.isWithoutSessions = true;
       if (answer.status === 401) bond.isWithoutSessions = false;
@@ -135,7 +137,7 @@ export class Login {
       const session = { token, path: sessionPath(answer, sessionsPath), sessionsPath };
       return { kind: 'session', session, state: 'new' };
     }
-    const kind = isSuccess(answer) ? 'protocol' : meaningOf(answer);
+    const kind = isSuccess(answer) ? 'protocol' : loginMeaningOf(answer);
     const failure = refuse(answer, 'the login', kind);
     // A second try of a wrong password by Basic would only count towards a lock-out.
     if (mode === 'session' || kind === 'wrong-password' || kind === 'privilege') throw failure;

@@ -1,14 +1,18 @@
 import { type Resource, textAt } from './json.ts';
 
-/** Which System a machine is: what the settings say of it. */
-export type Wanted = { system?: string; uuid?: string; serial?: string };
+/** What tells a machine from others: the UUID and the serial number that SMBIOS has. */
+export type MachineFacts = { uuid?: string; serial?: string };
+
+/** Which System a machine is: what the settings say of it, and what else is known of the machine, for want of that. */
+export type Wanted = MachineFacts & { system?: string; known?: MachineFacts };
 
 /** The System of a machine among those of its BMC, or why none can be told. */
 export type SystemChoice = { system: Resource } | { refused: string; next: string };
 
 /**
- * One System is that of the machine. Among several, the one with the wanted Id or path, UUID (in either byte order, for SMBIOS
- * stores its first three fields little endian since 2.6 and many BMCs do not turn them round) or serial number decides.
+ * One System is that of the machine, unless the settings say another UUID or serial number. Among several, the one with the wanted
+ * Id or path, UUID (in either byte order, for SMBIOS stores its first three fields little endian since 2.6 and many BMCs do not turn
+ * them round) or serial number decides.
  */
 export function chooseSystem(systems: readonly Resource[], wanted: Wanted): SystemChoice {
   const [first] = systems;
@@ -19,15 +23,24 @@ export function chooseSystem(systems: readonly Resource[], wanted: Wanted): Syst
     const refused = `has no System "${wanted.system}" behind it, but ${describeSystems(systems)}`;
     return { refused, next: 'Correct the setting system of this BMC' };
   }
-  if (systems.length === 1) return { system: first };
+  if (systems.length === 1) {
+    if (!isAnother(first, wanted)) return { system: first };
+    const refused = `is of another machine than the one with ${describeFacts(wanted)}: ${describeSystems(systems)}`;
+    return { refused, next: 'Correct the address of this BMC, or its settings uuid and serial' };
+  }
 
-  const fitting = systems.filter((system) => isSameMachine(system, wanted));
+  const isSet = wanted.uuid !== undefined || wanted.serial !== undefined;
+  const facts = isSet ? wanted : (wanted.known ?? {});
+  const fitting = fittingSystems(systems, facts);
   const [fit] = fitting;
   if (fit && fitting.length === 1) return { system: fit };
-  const asked = [wanted.uuid && `UUID ${wanted.uuid}`, wanted.serial && `serial ${wanted.serial}`].filter((one) => one);
-  const which = asked.length === 0 ? 'it is not known which one is meant' : `${fit ? 'several have' : 'none has'} `;
-  const refused = `has ${systems.length} Systems behind it and ${which}${asked.join(' or ')}: ${describeSystems(systems)}`;
-  return { refused, next: 'Set the UUID or the serial number of the machine, or the setting system of this BMC' };
+  const asked = describeFacts(facts);
+  const which = asked === '' ? 'it is not known which one is meant' : `${fit ? 'several have' : 'none has'} ${asked}`;
+  const refused = `has ${systems.length} Systems behind it and ${which}: ${describeSystems(systems)}`;
+  const next = isSet
+    ? 'Correct the settings uuid and serial of this BMC, or give it the setting system'
+    : 'Give this BMC the setting uuid, serial or system, or let the scout look at the machine';
+  return { refused, next };
 }
 
 function isNamed(system: Resource, name: string): boolean {
@@ -35,11 +48,29 @@ function isNamed(system: Resource, name: string): boolean {
   return textAt(system, 'Id') === name || path === name.replace(/\/$/, '');
 }
 
-function isSameMachine(system: Resource, { uuid, serial }: Wanted): boolean {
-  if (uuid !== undefined && isSameUuid(uuid, textAt(system, 'UUID'))) return true;
-  // Dell has the serial number that is printed on the machine, and that SMBIOS has, as SKU.
-  const serials = [textAt(system, 'SerialNumber'), textAt(system, 'SKU')].map((one) => one.toLowerCase());
-  return serial !== undefined && serial.trim() !== '' && serials.includes(serial.trim().toLowerCase());
+/** Those of the UUID; else those of the serial number, which the nodes of one chassis may share. */
+function fittingSystems(systems: readonly Resource[], { uuid, serial }: MachineFacts): Resource[] {
+  const same = uuid === undefined ? [] : systems.filter((system) => isSameUuid(uuid, textAt(system, 'UUID')));
+  if (same.length > 0 || serial === undefined) return same;
+  return systems.filter((system) => serialsOf(system).includes(serial.trim().toLowerCase()));
+}
+
+/** Whether a System says of itself what none of the facts fits. One that tells nothing, or that nothing is asked of, is not another. */
+function isAnother(system: Resource, { uuid, serial }: MachineFacts): boolean {
+  const tellsUuid = uuid !== undefined && isUuid(uuid) && isUuid(textAt(system, 'UUID'));
+  const tellsSerial = serial !== undefined && serialsOf(system).length > 0;
+  if (!tellsUuid && !tellsSerial) return false;
+  return fittingSystems([system], { ...(uuid && { uuid }), ...(serial && { serial }) }).length === 0;
+}
+
+/** Dell has the serial number that is printed on the machine, and that SMBIOS has, as SKU. */
+function serialsOf(system: Resource): string[] {
+  const serials = [textAt(system, 'SerialNumber'), textAt(system, 'SKU')];
+  return serials.map((one) => one.trim().toLowerCase()).filter((one) => one !== '');
+}
+
+function describeFacts({ uuid, serial }: MachineFacts): string {
+  return [uuid && `UUID ${uuid}`, serial && `serial ${serial}`].filter((one) => one).join(' or ');
 }
 
 /** At most eight of them, as a technician can tell them apart. */

@@ -20,7 +20,7 @@ type ResetType = { name: string; onlyWhen?: PowerState };
  * How an action is done in this state, or why it cannot be. `send`: the next type where the BMC does not have one. `cycle`: off, and on when it is off, for BMCs that cannot do it by
  * themselves. `nothing`: it is so already, and all that could be sent would undo it.
  */
-export type PowerPlan =
+type PowerPlan =
   | { kind: 'send'; types: string[] }
   | { kind: 'cycle' }
   | { kind: 'nothing' }
@@ -49,7 +49,7 @@ export function planPower(
 }
 
 /** On its way up it is not on yet, and on its way down not off yet; undefined where the BMC does not say. */
-export function powerStateOf(system: Resource): PowerState | undefined {
+function powerStateOf(system: Resource): PowerState | undefined {
   return STATES[textAt(system, 'PowerState')];
 }
 
@@ -61,6 +61,7 @@ const STATES: Readonly<Record<string, PowerState>> = {
   PoweringOn: 'off',
 };
 
+/** Whether the machine is on, as its System says. */
 export async function readPower(talk: Talk): Promise<PowerState> {
   const { resource } = await readSystem(talk);
   const state = powerStateOf(resource);

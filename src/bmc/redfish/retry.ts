@@ -16,6 +16,7 @@ export type RedfishPatience = {
   callMs: number;
 };
 
+/** For the handshake, the answer and the number of tries what ironic has (R18). */
 export const REDFISH_PATIENCE: RedfishPatience = {
   connectMs: 30_000,
   answerMs: 60_000,
@@ -38,6 +39,7 @@ export type FailedTry = {
   spentMs: number;
 } & ({ answer: Answer } | { lost: { wasSent: boolean; isFinal: boolean } });
 
+/** Ask again after `waitMs`; `id` is the quirk that it is for. */
 export type Retry = { id: string; waitMs: number };
 
 type Rule = {

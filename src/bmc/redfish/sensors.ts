@@ -68,7 +68,7 @@ export function sensorOf(sensor: Resource): Sensor {
 }
 
 /** DSP0268 Thermal: degrees Celsius, and fans in what they say. */
-export function thermalSensors(thermal: Resource): Sensor[] {
+function thermalSensors(thermal: Resource): Sensor[] {
   const temperatures = partsAt(thermal, 'Temperatures').map((one) =>
     makeSensor(one, textAt(one, 'Name'), numberAt(one, 'ReadingCelsius'), 'C', olderThresholds(one)),
   );
@@ -87,7 +87,7 @@ export function thermalSensors(thermal: Resource): Sensor[] {
 }
 
 /** DSP0268 Power: volts, and the watts that each supply gives. */
-export function powerSensors(power: Resource): Sensor[] {
+function powerSensors(power: Resource): Sensor[] {
   const voltages = partsAt(power, 'Voltages').map((one) =>
     makeSensor(one, textAt(one, 'Name'), numberAt(one, 'ReadingVolts'), 'V', olderThresholds(one)),
   );
