@@ -296,6 +296,8 @@ function acknowledge(
   const { packet, relay, clientId } = request;
   const before = view.leases.find((lease) => lease.subnetId === subnet.id && lease.address === address);
   const isRenewal = before !== undefined && isHeld(before, view.now);
+  // what the client said at another stage, or its relay, holds on also where it changes its address
+  const [last] = view.leases;
   const relayInformation = relay && packet.options.get(optionCode('relayInformation'));
   const lease: LeaseChange = {
     kind: 'bind',
@@ -305,18 +307,18 @@ function acknowledge(
       client: request.client,
       ...(request.mac ? { mac: request.mac } : {}),
       ...(clientId ? { clientId: ownBytes(clientId) } : {}),
-      ...((request.uuid ?? before?.uuid) ? { uuid: request.uuid ?? before?.uuid } : {}),
+      ...((request.uuid ?? last?.uuid) ? { uuid: request.uuid ?? last?.uuid } : {}),
       hostname: printableHostname(getOption(packet, 'hostName')),
       state: 'bound',
       startedAt: isRenewal ? before.startedAt : view.now,
       expiresAt: after(view.now, subnet.leaseSeconds * 1000),
       isGuest: !view.isKnown,
-      ...(relay ? { giaddr: relay.giaddr } : before?.giaddr ? { giaddr: before.giaddr } : {}),
+      ...(relay ? { giaddr: relay.giaddr } : last?.giaddr ? { giaddr: last.giaddr } : {}),
       // a renewal comes past the relay: what that said of the port holds on
       ...(relayInformation
         ? { relayInformation: ownBytes(relayInformation) }
-        : before?.relayInformation && !relay
-          ? { relayInformation: before.relayInformation }
+        : last?.relayInformation && !relay
+          ? { relayInformation: last.relayInformation }
           : {}),
     },
     givesUp: view.leases.filter((one) => one.state === 'bound' && one !== before && one.subnetId !== subnet.id),
