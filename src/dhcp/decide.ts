@@ -13,6 +13,7 @@ import {
   type DhcpDecision,
   type DhcpRequest,
   type DhcpView,
+  isPassing,
   type LeaseChange,
   NO_ADDRESS,
   type OfferChange,
@@ -293,7 +294,8 @@ function acknowledge(
   address: Ipv4,
   because: Reason,
 ): DhcpDecision {
-  const { packet, relay, clientId } = request;
+  const { packet, relay } = request;
+  const clientId = lastingId(request, view);
   const before = view.leases.find((lease) => lease.subnetId === subnet.id && lease.address === address);
   const isRenewal = before !== undefined && isHeld(before, view.now);
   // what the client said at another stage, or its relay, holds on also where it changes its address
@@ -306,7 +308,7 @@ function acknowledge(
       address,
       client: request.client,
       ...(request.mac ? { mac: request.mac } : {}),
-      ...(clientId ? { clientId: ownBytes(clientId) } : {}),
+      ...(clientId ? { clientId } : {}),
       ...((request.uuid ?? last?.uuid) ? { uuid: request.uuid ?? last?.uuid } : {}),
       hostname: printableHostname(getOption(packet, 'hostName')),
       state: 'bound',
@@ -328,6 +330,17 @@ function acknowledge(
     lease,
     offer: { kind: 'forget', client: request.client },
   };
+}
+
+/**
+ * The identifier that a lease is kept under: the sender's, but a passing stage does not take the place of the one that the
+ * reservation was found by, or the stages after it would not find it again.
+ */
+function lastingId(request: DhcpRequest, view: DhcpView): Buffer | undefined {
+  const { clientId } = request;
+  const last = view.leases[0]?.clientId;
+  if (last && view.reservation?.clientId?.equals(last) && isPassing(request)) return last;
+  return clientId && ownBytes(clientId);
 }
 
 function reply(

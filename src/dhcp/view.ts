@@ -130,6 +130,16 @@ export function requestedAddress(packet: DhcpPacket): Ipv4 | undefined {
   return getOption(packet, 'requestedAddress');
 }
 
+/**
+ * Whether the sender's identifier is that of a stage which passes: a ROM sends none, iPXE its MAC or the board's UUID, an installer
+ * its MAC. The system after it has another one, which is what people reserve addresses for (boot-protocols 1.5).
+ */
+export function isPassing({ packet, clientId, firmware }: DhcpRequest): boolean {
+  if (!clientId || firmware.stage !== 'os') return true;
+  // RFC 2132 9.14: hardware type and address
+  return clientId[0] === packet.htype && clientId.compare(packet.chaddr, 0, packet.chaddr.length, 1) === 0;
+}
+
 /** The subnet of an address on the wire of a view. */
 export function subnetById(view: DhcpView, id: number): Subnet | undefined {
   return view.wire.find((subnet) => subnet.id === id);
