@@ -134,6 +134,12 @@ function decideSelecting(request: DhcpRequest, view: DhcpView, serverId: Ipv4, a
       rule: 'selecting-after-restart',
       text: `it accepts ${address}, offered before this server was started again`,
     });
+  // nor is the offer to a machine that we know missed, when many others came in between
+  if (view.isKnown && (ownAddress(request, view)?.address ?? address) === address)
+    return acknowledge(request, view, subnet, address, {
+      rule: 'selecting-free',
+      text: `it accepts ${address}, which it may have and nobody else has`,
+    });
   return refuse(request, view, `${address} was not offered to you`);
 }
 

@@ -47,6 +47,21 @@ for (const [who, ask] of FLOODS)
       assert.equal(harness.machines.all().length, 1);
     }));
 
+test('a machine that was offered an address before the flood gets it after 25,000 offers to strangers', () =>
+  withHarness({ subnet: WIDE }, async (harness) => {
+    harness.addMachine('vm-01');
+    const offer = await harness.ask({ type: 'discover' });
+    for (let index = 0; index < 25_000; index += 1000) {
+      harness.hear(
+        Array.from({ length: 1000 }, (_, step) => buildRequest({ type: 'discover', mac: macOf(index + step) })),
+      );
+      for (let turns = 0; turns < 20; turns++) await turn();
+    }
+    assert.equal(harness.dhcp.counts.dropped, 0, 'all were offered an address');
+    const taken = harness.dhcp.look(harness.understand({ type: 'discover' }), harness.clock());
+    assert.equal(taken.view.offer?.address, offer?.yiaddr);
+  }));
+
 function offered(harness: Harness): boolean {
   return harness.told.some((event) => event.kind === 'dhcp.offered' && event.mac === MAC);
 }
