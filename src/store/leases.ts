@@ -31,7 +31,8 @@ const SLOW_MS = 1000;
 export type Leases = ReturnType<typeof openLeases>;
 
 export function openLeases(db: Db) {
-  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease ORDER BY id');
+  // rows are used again: the number of one says nothing of its age
+  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease ORDER BY expires_at, id');
   const remove = db.sql.prepare('DELETE FROM lease WHERE id = ?');
   const put = db.sql.prepare(`
     REPLACE INTO lease (id, subnet_id, address, client, mac, client_id, uuid, hostname, state, started_at, expires_at, is_guest, giaddr, relay_information)
@@ -42,6 +43,7 @@ export function openLeases(db: Db) {
   const byAddress = bySubnet<Ipv4, Kept>();
   const byClient = bySubnet<ClientKey, Lease>();
   const byClientId = bySubnet<string, Lease>();
+  /** The newest lease of a card on any subnet; one that it gave back comes after one that it has. */
   const byMac = new Map<Mac, Lease>();
   /** Strangers' leases that have not been seen to end, and when the first of them will: of the subnets that were asked about. */
   const guests = new Map<number, Guests>();
@@ -57,14 +59,14 @@ export function openLeases(db: Db) {
     nextRow = 1;
     for (const row of all.iterate()) {
       enter(toLease(row), row.id);
-      nextRow = row.id + 1;
+      nextRow = Math.max(nextRow, row.id + 1);
     }
   }
 
   function enter(lease: Lease, row: number): void {
     byAddress.of(lease.subnetId).set(lease.address, { lease, row });
     if (lease.client) byClient.of(lease.subnetId).set(lease.client, lease);
-    if (lease.mac) byMac.set(lease.mac, lease);
+    if (lease.mac && (lease.state === 'bound' || byMac.get(lease.mac)?.state !== 'bound')) byMac.set(lease.mac, lease);
     if (lease.clientId) byClientId.of(lease.subnetId).set(idKey(lease.clientId), lease);
     tallies.get(lease.subnetId)?.changes.push([lease.address, 1]);
     const held = guests.get(lease.subnetId);
