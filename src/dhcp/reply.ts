@@ -4,6 +4,7 @@ import { getOption, optionCode, setOption } from '../wire/dhcp-options.ts';
 import type { DhcpPacket } from '../wire/dhcp-packet.ts';
 import { withDefaultRoute } from '../wire/dhcp-shapes.ts';
 import type { BootAnswer } from './boot.ts';
+import { MERGED_CODES, mergeBootOption } from './boot-options.ts';
 import { type DhcpRequest, NO_ADDRESS } from './view.ts';
 
 export type ReplyParts = {
@@ -19,7 +20,7 @@ export type ReplyParts = {
 
 /** Sent to everybody: 3 and 6. */
 const ALWAYS = [optionCode('routers'), optionCode('dnsServers')];
-/** What makes a machine boot is our decision; for an operating system these mean what people say. */
+/** What makes a machine boot is our decision; for an operating system these mean what people say. 43 and 175 are merged. */
 const BOOT_CODES: ReadonlySet<number> = new Set(
   (['vendorClass', 'vendorEncapsulated', 'tftpServerName', 'bootFileName', 'clientMachineId', 'ipxe'] as const).map(
     optionCode,
@@ -54,7 +55,10 @@ export function composeReply(request: DhcpRequest, parts: ReplyParts): DhcpPacke
   // who does not say what it wants gets all that there is for it
   for (const code of wanted ?? parts.options.keys()) put(code);
   for (const [code, { force }] of parts.options) if (force) put(code);
-  if (boot) addBoot(reply, request, boot);
+  if (boot) {
+    addBoot(reply, request, boot);
+    addToBoot(options, boot, parts.options);
+  }
   // RFC 3011 2: a client that selects its subnet throws away what does not repeat that
   const selected = request.packet.options.get(optionCode('subnetSelection'));
   if (selected) options.set(optionCode('subnetSelection'), selected);
@@ -167,6 +171,15 @@ function addBoot(reply: DhcpPacket, request: DhcpRequest, boot: BootAnswer): voi
   }
   const machineId = request.packet.options.get(optionCode('clientMachineId'));
   if (machineId) reply.options.set(optionCode('clientMachineId'), machineId); // RFC 4578 2.3
+}
+
+function addToBoot(options: Map<number, Buffer>, boot: BootAnswer, set: ReplyParts['options']): void {
+  if (set.size === 0) return;
+  for (const code of MERGED_CODES) {
+    const ours = boot.options.get(code);
+    const theirs = set.get(code);
+    if (ours && theirs) options.set(code, mergeBootOption(code, ours, theirs.bytes));
+  }
 }
 
 /** What has to come back as it was: the client identifier (RFC 6842) and, last of all, the relay's option 82 (RFC 3046 2.2). */
