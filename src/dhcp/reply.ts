@@ -20,6 +20,7 @@ export type ReplyParts = {
 
 /** Sent to everybody: 3 and 6. */
 const ALWAYS = [optionCode('routers'), optionCode('dnsServers')];
+const FQDN = optionCode('clientFqdn');
 /** What makes a machine boot is our decision; for an operating system these mean what people say. 43 and 175 are merged. */
 const BOOT_CODES: ReadonlySet<number> = new Set(
   (['vendorClass', 'vendorEncapsulated', 'tftpServerName', 'bootFileName', 'clientMachineId', 'ipxe'] as const).map(
@@ -55,6 +56,7 @@ export function composeReply(request: DhcpRequest, parts: ReplyParts): DhcpPacke
   // who does not say what it wants gets all that there is for it
   for (const code of wanted ?? parts.options.keys()) put(code);
   for (const [code, { force }] of parts.options) if (force) put(code);
+  if (wanted && request.packet.options.has(FQDN) && wanted.includes(FQDN)) answerFqdn(reply, request, parts.hostname);
   if (boot) {
     addBoot(reply, request, boot);
     addToBoot(options, boot, parts.options);
@@ -156,6 +158,21 @@ function addDefaultRoute(options: Map<number, Buffer>): void {
     if (routes) setOption(options, name, withDefaultRoute(routes, gateway));
   }
 }
+
+/**
+ * RFC 4702 4: we keep no DNS, so whoever wanted us to (S) is told that we do not: N, and O as that is another wish. The name comes
+ * back as it was sent, in labels (E) or in plain text; who sent none is told the one that it has here.
+ */
+function answerFqdn(reply: DhcpPacket, request: DhcpRequest, hostname: string | undefined): void {
+  const said = request.packet.options.get(FQDN);
+  const read = said && getOption(request.packet, 'clientFqdn');
+  if (!read) return;
+  const flags = { serverUpdates: false, overridden: read.serverUpdates, noUpdates: true, labels: read.labels };
+  setOption(reply.options, 'clientFqdn', { ...flags, name: read.name === '' && isLabel(hostname) ? hostname : '' });
+  if (read.name !== '') reply.options.set(FQDN, Buffer.concat([reply.options.get(FQDN) as Buffer, said.subarray(3)]));
+}
+
+const isLabel = (text: string | undefined): text is string => text !== undefined && /^[A-Za-z0-9-]{1,63}$/.test(text);
 
 function addBoot(reply: DhcpPacket, request: DhcpRequest, boot: BootAnswer): void {
   for (const [code, value] of boot.options) reply.options.set(code, value);
