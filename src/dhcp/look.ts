@@ -93,6 +93,7 @@ export function createLook(options: LookOptions): Look {
       },
       guests: (subnetId) => leases.guests(subnetId, now),
       ended: (subnetId) => leases.ended(subnetId, now),
+      resting: (subnetId) => leases.resting(subnetId, now),
       offers: (subnetId) => offers.oldest(subnetId),
       isProbed: options.isProbed ?? (() => true),
       declines: (subnetId) => options.declines?.(subnetId, now) ?? 0,

@@ -89,6 +89,8 @@ export type DhcpView = {
   guests(subnetId: number): number;
   /** Addresses whose lease has ended, the longest ended first. */
   ended(subnetId: number): readonly Ipv4[];
+  /** Addresses that somebody else was said to use, the longest resting first. */
+  resting(subnetId: number): readonly Ipv4[];
   /** Offers that wait for their REQUEST, the oldest first. */
   offers(subnetId: number): Iterable<Offer>;
   /** Whether the wire was asked for this address lately, or shall not be asked now. */

@@ -49,13 +49,14 @@ export function openLeases(db: Db) {
   const guests = new Map<number, Guests>();
   /** What countIn counted, and what has changed since. */
   const tallies = new Map<number, { subnet: Subnet; count: number; changes: [Ipv4, number][] }>();
-  const ended = new Map<number, { at: Instant; addresses: Ipv4[] }>();
+  const ended = new Map<number, Walked>();
+  const resting = new Map<number, Walked>();
   let nextRow = 1;
   reload();
   db.onRollback(reload);
 
   function reload(): void {
-    for (const map of [byAddress, byClient, byClientId, byMac, guests, tallies, ended]) map.clear();
+    for (const map of [byAddress, byClient, byClientId, byMac, guests, tallies, ended, resting]) map.clear();
     nextRow = 1;
     for (const row of all.iterate()) {
       enter(toLease(row), row.id);
@@ -90,6 +91,16 @@ export function openLeases(db: Db) {
       guests.set(subnetId, held);
     }
     return held;
+  }
+
+  function walked(kept: Map<number, Walked>, subnetId: number, now: Instant, wanted: Wanted): readonly Ipv4[] {
+    const present = kept.get(subnetId);
+    if (present && Math.abs(now - present.at) < SLOW_MS) return present.addresses;
+    const leases = Array.from(byAddress.of(subnetId).values(), ({ lease }) => lease).filter(wanted.isIn);
+    leases.sort((a, b) => wanted.order(a) - wanted.order(b));
+    const addresses = leases.map((lease) => lease.address);
+    kept.set(subnetId, { at: now, addresses });
+    return addresses;
   }
 
   function drop(lease: Lease): void {
@@ -154,17 +165,18 @@ export function openLeases(db: Db) {
     },
 
     /** Addresses whose lease has ended, the longest ended first; at most a second old. */
-    ended(subnetId: number, now: Instant): readonly Ipv4[] {
-      const present = ended.get(subnetId);
-      if (present && Math.abs(now - present.at) < SLOW_MS) return present.addresses;
-      const leases = Array.from(byAddress.of(subnetId).values(), ({ lease }) => lease).filter(
-        (lease) => lease.state === 'released' || lease.expiresAt <= now,
-      );
-      leases.sort((a, b) => a.expiresAt - b.expiresAt);
-      const addresses = leases.map((lease) => lease.address);
-      ended.set(subnetId, { at: now, addresses });
-      return addresses;
-    },
+    ended: (subnetId: number, now: Instant): readonly Ipv4[] =>
+      walked(ended, subnetId, now, {
+        isIn: (lease) => lease.state === 'released' || lease.expiresAt <= now,
+        order: (lease) => lease.expiresAt,
+      }),
+
+    /** Addresses that rest after a DECLINE or a conflict, the longest resting first; at most a second old. */
+    resting: (subnetId: number, now: Instant): readonly Ipv4[] =>
+      walked(resting, subnetId, now, {
+        isIn: (lease) => lease.state === 'declined' && lease.expiresAt > now,
+        order: (lease) => lease.startedAt,
+      }),
 
     /** Write a lease. A client that held another address of the subnet gives that one up. */
     put(lease: Lease): void {
@@ -215,6 +227,10 @@ export function openLeases(db: Db) {
 
 /** A lease and the row of the table that it is in. */
 type Kept = { lease: Lease; row: number };
+
+/** What a walk over the leases of a subnet found. */
+type Walked = { at: Instant; addresses: readonly Ipv4[] };
+type Wanted = { isIn: (lease: Lease) => boolean; order: (lease: Lease) => number };
 
 type Guests = { leases: Set<Lease>; nextEnd: number };
 
