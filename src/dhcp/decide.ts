@@ -13,6 +13,7 @@ import {
   type DhcpDecision,
   type DhcpRequest,
   type DhcpView,
+  isPassing,
   type LeaseChange,
   NO_ADDRESS,
   type OfferChange,
@@ -72,6 +73,7 @@ function decideDiscover(request: DhcpRequest, view: DhcpView): DhcpDecision {
       subnetId: subnet.id,
       address,
       client: request.client,
+      formerSubnetId: view.offer?.subnetId ?? subnet.id,
       offeredAt: view.now,
       expiresAt: after(view.now, OFFER_MS),
       isGuest: !view.isKnown,
@@ -132,6 +134,12 @@ function decideSelecting(request: DhcpRequest, view: DhcpView, serverId: Ipv4, a
     return acknowledge(request, view, subnet, address, {
       rule: 'selecting-after-restart',
       text: `it accepts ${address}, offered before this server was started again`,
+    });
+  // nor is the offer to a machine that we know missed, when many others came in between
+  if (view.isKnown && (ownAddress(request, view)?.address ?? address) === address)
+    return acknowledge(request, view, subnet, address, {
+      rule: 'selecting-free',
+      text: `it accepts ${address}, which it may have and nobody else has`,
     });
   return refuse(request, view, `${address} was not offered to you`);
 }
@@ -295,9 +303,12 @@ function acknowledge(
   address: Ipv4,
   because: Reason,
 ): DhcpDecision {
-  const { packet, relay, clientId } = request;
+  const { packet, relay } = request;
+  const clientId = lastingId(request, view);
   const before = view.leases.find((lease) => lease.subnetId === subnet.id && lease.address === address);
   const isRenewal = before !== undefined && isHeld(before, view.now);
+  // what the client said at another stage, or its relay, holds on also where it changes its address
+  const [last] = view.leases;
   const relayInformation = relay && packet.options.get(optionCode('relayInformation'));
   const lease: LeaseChange = {
     kind: 'bind',
@@ -306,19 +317,19 @@ function acknowledge(
       address,
       client: request.client,
       ...(request.mac ? { mac: request.mac } : {}),
-      ...(clientId ? { clientId: ownBytes(clientId) } : {}),
-      ...((request.uuid ?? before?.uuid) ? { uuid: request.uuid ?? before?.uuid } : {}),
+      ...(clientId ? { clientId } : {}),
+      ...((request.uuid ?? last?.uuid) ? { uuid: request.uuid ?? last?.uuid } : {}),
       hostname: printableHostname(getOption(packet, 'hostName')),
       state: 'bound',
       startedAt: isRenewal ? before.startedAt : view.now,
       expiresAt: after(view.now, subnet.leaseSeconds * 1000),
       isGuest: !view.isKnown,
-      ...(relay ? { giaddr: relay.giaddr } : before?.giaddr ? { giaddr: before.giaddr } : {}),
+      ...(relay ? { giaddr: relay.giaddr } : last?.giaddr ? { giaddr: last.giaddr } : {}),
       // a renewal comes past the relay: what that said of the port holds on
       ...(relayInformation
         ? { relayInformation: ownBytes(relayInformation) }
-        : before?.relayInformation && !relay
-          ? { relayInformation: before.relayInformation }
+        : last?.relayInformation && !relay
+          ? { relayInformation: last.relayInformation }
           : {}),
     },
     givesUp: view.leases.filter((one) => one.state === 'bound' && one !== before && one.subnetId !== subnet.id),
@@ -328,6 +339,17 @@ function acknowledge(
     lease,
     offer: { kind: 'forget', client: request.client },
   };
+}
+
+/**
+ * The identifier that a lease is kept under: the sender's, but a passing stage does not take the place of the one that the
+ * reservation was found by, or the stages after it would not find it again.
+ */
+function lastingId(request: DhcpRequest, view: DhcpView): Buffer | undefined {
+  const { clientId } = request;
+  const last = view.leases[0]?.clientId;
+  if (last && view.reservation?.clientId?.equals(last) && isPassing(request)) return last;
+  return clientId && ownBytes(clientId);
 }
 
 function reply(

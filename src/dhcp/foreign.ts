@@ -45,7 +45,7 @@ export type ForeignServer = {
 };
 
 /** Who we are, so that we do not take ourselves for somebody else. `instance`: letters, digits and hyphens, 50 at most. */
-export type Own = { addresses: readonly Ipv4[]; instance: string };
+export type Own = { addresses: readonly Ipv4[]; instance: string; macs?: readonly Mac[] };
 
 const MARK = 'firstlight-';
 /** Before the instance in the client identifier of a question. */
@@ -71,8 +71,10 @@ export function judgeForeign(
 ): ForeignServer | undefined {
   if (packet.op !== 'reply') return undefined;
   const serverId = getOption(packet, 'serverId') ?? from.address;
-  // our own name from another address: through a relay
-  if (own.addresses.includes(from.address) || own.addresses.includes(serverId)) return undefined;
+  if (own.addresses.includes(from.address)) {
+    // a second server that was given our address (boot-protocols 6.1): nobody else sends as us from another card
+    if (!from.mac || own.macs?.includes(from.mac) !== false) return undefined;
+  } else if (own.addresses.includes(serverId)) return undefined; // our own name from another address: through a relay
   const instance = packet.sname.startsWith(MARK) ? escapeText(packet.sname.slice(MARK.length)) : undefined;
   if (instance === own.instance) return undefined;
   return withoutUndefined<ForeignServer>({

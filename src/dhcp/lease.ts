@@ -61,7 +61,8 @@ export function chooseAddress(request: DhcpRequest, view: DhcpView): AddressChoi
   return (
     firstOf(open, (subnet) => chooseUnused(request, view, subnet)) ??
     firstOf(open, (subnet) => chooseEnded(request, view, subnet)) ??
-    firstOf(open, (subnet) => chooseOffered(view, subnet))
+    firstOf(open, (subnet) => chooseOffered(view, subnet)) ??
+    firstOf(open, (subnet) => chooseResting(request, view, subnet))
   );
 }
 
@@ -84,9 +85,11 @@ export function mayHave(address: Ipv4, subnet: Subnet, request: DhcpRequest, vie
 function isFree(address: Ipv4, use: AddressUse, subnet: Subnet, request: DhcpRequest, view: DhcpView): boolean {
   if (use.reservation ? use.reservation.id !== view.reservation?.id : !isInPool(address, subnet)) return false;
   if (address === request.arrival.serverAddress) return false; // our own
-  // also what is reserved for it: until the lease that another has on it ends, or the rest after a DECLINE
-  if (use.lease && isHeld(use.lease, view.now) && use.lease.client !== request.client) return false;
-  return !use.offer || use.offer.client === request.client || use.offer.expiresAt <= view.now;
+  const offer = use.offer && use.offer.expiresAt > view.now ? use.offer : undefined;
+  // also what is reserved for it: until the lease that another has on it ends, or the rest after a DECLINE, but for its last resort
+  if (use.lease && isHeld(use.lease, view.now) && use.lease.client !== request.client)
+    return use.lease.state === 'declined' && offer?.client === request.client && offer.offeredAt >= use.lease.startedAt;
+  return !offer || offer.client === request.client;
 }
 
 /** Whether a client that has nothing yet may take an address of the subnet: strangers only within their share. */
@@ -160,6 +163,27 @@ function chooseOffered(view: DhcpView, subnet: Subnet): AddressChoice | undefine
       address: offer.address,
       subnet,
       because: { rule: 'offer-unanswered', text: `${offer.address} was offered to another, who did not answer` },
+      isNew: true,
+    };
+  }
+  return undefined;
+}
+
+/** Nothing else is left: for a machine that we know, what somebody was said to use. He may be gone, and the wire is asked first. */
+function chooseResting(request: DhcpRequest, view: DhcpView, subnet: Subnet): AddressChoice | undefined {
+  if (!view.isKnown) return undefined;
+  for (const address of view.resting(subnet.id)) {
+    const { lease, offer, reservation } = view.use(subnet.id, address);
+    if (lease?.state !== 'declined' || offer || reservation || !isInPool(address, subnet)) continue;
+    if (address === request.arrival.serverAddress) continue;
+    return {
+      address,
+      subnet,
+      because: {
+        rule: 'last-resort',
+        text: `nothing else is left in ${subnet.name}: ${address}, which somebody was said to use, has rested the longest`,
+        ref: 'boot-protocols 1.6',
+      },
       isNew: true,
     };
   }

@@ -1,4 +1,4 @@
-import type { Lease, RelayPort, Subnet } from '../model/network.ts';
+import type { Lease, RelayPort, Reservation, Subnet } from '../model/network.ts';
 import type { Instant } from '../model/time.ts';
 import type { OfferedBootenv } from '../model/view.ts';
 import type { Jobs } from '../store/jobs.ts';
@@ -11,7 +11,7 @@ import { relayInformation } from '../wire/dhcp-shapes.ts';
 import { isInPool } from './lease.ts';
 import type { Offers } from './offers.ts';
 import type { OptionLevels } from './options.ts';
-import type { AddressUse, DhcpRequest, DhcpView } from './view.ts';
+import { type AddressUse, type DhcpRequest, type DhcpView, isPassing } from './view.ts';
 import { chooseWire } from './wire.ts';
 
 /** What is looked at. */
@@ -52,7 +52,8 @@ export function createLook(options: LookOptions): Look {
       uuid: request.uuid ?? own[0]?.uuid,
       port: portOf(request, own[0]),
     };
-    const reservation = firstOf(wire, (subnet) => network.reservationOf(subnet.id, marks));
+    const reservation =
+      reservationOfSystem(request, own[0], wire) ?? firstOf(wire, (subnet) => network.reservationOf(subnet.id, marks));
 
     let isNewBoot = false;
     const boot =
@@ -89,6 +90,7 @@ export function createLook(options: LookOptions): Look {
       },
       guests: (subnetId) => leases.guests(subnetId, now),
       ended: (subnetId) => leases.ended(subnetId, now),
+      resting: (subnetId) => leases.resting(subnetId, now),
       offers: (subnetId) => offers.oldest(subnetId),
       isProbed: options.isProbed ?? (() => true),
       declines: (subnetId) => options.declines?.(subnetId, now) ?? 0,
@@ -99,6 +101,20 @@ export function createLook(options: LookOptions): Look {
     };
     return { view, isNewBoot };
   };
+
+  /** What is kept for the system of a card whose iPXE or installer asks now, under an identifier that has no reservation of its own. */
+  function reservationOfSystem(
+    request: DhcpRequest,
+    lease: Lease | undefined,
+    wire: readonly Subnet[],
+  ): Reservation | undefined {
+    const { clientId } = request;
+    if (!clientId || !lease?.clientId || clientId.equals(lease.clientId) || !isPassing(request)) return undefined;
+    const system = { clientId: lease.clientId };
+    const reservation = firstOf(wire, (subnet) => network.reservationOf(subnet.id, system));
+    if (!reservation) return undefined;
+    return firstOf(wire, (subnet) => network.reservationOf(subnet.id, { clientId })) ?? reservation;
+  }
 
   /** The port that the relay tells of, or told of when the lease was made: a renewal comes past the relay. */
   function portOf({ relay }: DhcpRequest, lease: Lease | undefined): RelayPort | undefined {

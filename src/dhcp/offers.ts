@@ -3,7 +3,7 @@ import type { Instant } from '../model/time.ts';
 import type { Ipv4 } from '../wire/address.ts';
 import type { Offer } from './view.ts';
 
-/** No more clients than this are held an address for at once; the oldest offer makes room. */
+/** No more clients than this are held an address for at once; the oldest offer to a stranger makes room. */
 const LIMIT = 20_000;
 
 /** The offers of one subnet. `unused`: how many of them take an address of the pool that nobody has had. */
@@ -11,12 +11,22 @@ type Held = { byClient: Map<ClientKey, Offer>; byAddress: Map<Ipv4, Offer>; unus
 
 /** Offers that wait for their REQUEST. In memory only: an offer promises nothing that a restart could break. */
 export function createOffers() {
-  /** The oldest stand first. */
-  const all = new Set<Offer>();
+  /** The oldest stand first, in each. */
+  const toStrangers = new Set<Offer>();
+  const toKnown = new Set<Offer>();
   const subnets = new Map<number, Held>();
 
+  const standsIn = ({ isGuest }: Offer): Set<Offer> => (isGuest ? toStrangers : toKnown);
+
+  /** A flood of DISCOVERs costs its sender nothing: no offer to one that we know makes room for it. */
+  function makeRoom(): void {
+    if (toStrangers.size + toKnown.size < LIMIT) return;
+    const [oldest] = toStrangers.size > 0 ? toStrangers : toKnown;
+    drop(oldest as Offer);
+  }
+
   function drop(offer: Offer): void {
-    all.delete(offer);
+    standsIn(offer).delete(offer);
     const held = heldOn(offer.subnetId);
     if (offer.takesUnused) held.unused--;
     if (held.byClient.get(offer.client) === offer) held.byClient.delete(offer.client);
@@ -32,29 +42,35 @@ export function createOffers() {
     return held;
   }
 
-  /** Let go of what has expired, at most so many. */
+  /** Let go of what has expired, at most so many of each kind. */
   function sweep(now: Instant, most = Number.POSITIVE_INFINITY): void {
+    firstEnd = Math.min(sweepOf(toStrangers, now, most), sweepOf(toKnown, now, most));
+  }
+
+  /** Gives the end of the first that is left. */
+  function sweepOf(offers: Set<Offer>, now: Instant, most: number): number {
     let seen = 0;
-    for (const offer of all) {
-      firstEnd = offer.expiresAt;
-      if (firstEnd > now || seen++ >= most) return;
+    for (const offer of offers) {
+      if (offer.expiresAt > now || seen++ >= most) return offer.expiresAt;
       drop(offer);
     }
-    firstEnd = Number.POSITIVE_INFINITY;
+    return Number.POSITIVE_INFINITY;
   }
   /** Not later than the end of the first of them: before it there is nothing to sweep. */
   let firstEnd = Number.POSITIVE_INFINITY;
 
   return {
-    /** Hold an address for a client: instead of its former one on that subnet, and of the client that had this one on offer. */
+    /** Hold an address for a client: instead of its former one on that wire, and of the client that had this one on offer. */
     hold(offer: Offer): void {
       const { byClient, byAddress } = heldOn(offer.subnetId);
+      const elsewhere = heldOn(offer.formerSubnetId).byClient.get(offer.client);
+      if (elsewhere) drop(elsewhere);
       const former = byClient.get(offer.client);
       if (former) drop(former);
       const holder = byAddress.get(offer.address);
       if (holder) drop(holder);
-      if (all.size >= LIMIT) drop(all.values().next().value as Offer);
-      all.add(offer);
+      makeRoom();
+      standsIn(offer).add(offer);
       byClient.set(offer.client, offer);
       byAddress.set(offer.address, offer);
       if (offer.takesUnused) heldOn(offer.subnetId).unused++;
@@ -89,7 +105,7 @@ export function createOffers() {
 
     /** The clock was set: each offer keeps the time that it had left. */
     shift(ms: number): void {
-      for (const offer of all) {
+      for (const offer of [...toStrangers, ...toKnown]) {
         offer.offeredAt = (offer.offeredAt + ms) as Instant;
         offer.expiresAt = (offer.expiresAt + ms) as Instant;
       }

@@ -10,6 +10,7 @@ import type { Job } from '../model/workflow.ts';
 import type { OptionSetting, OptionSettings } from '../store/options.ts';
 import type { Mac } from '../wire/address.ts';
 import { type CustomOption, type OptionText, OptionTextError, parseOption } from '../wire/dhcp-option-text.ts';
+import { refuseBootOption } from './boot-options.ts';
 
 /** Whose options are wanted. */
 export type OptionsFor = {
@@ -109,9 +110,12 @@ export function createOptionLevels(settings: OptionSettings, tell: (problem: str
 
     check({ name, value }) {
       try {
-        if (isTemplate(value)) templates.paramsOfText(name, value);
-        else parseOption(name, value as OptionText, customOptions(settings));
-        return undefined;
+        if (isTemplate(value)) {
+          templates.paramsOfText(name, value);
+          return undefined;
+        }
+        const { code, bytes } = parseOption(name, value as OptionText, customOptions(settings));
+        return refuseBootOption(code, bytes);
       } catch (error) {
         if (error instanceof OptionTextError || error instanceof TemplateError) return error.message;
         throw error;

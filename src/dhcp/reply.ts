@@ -4,6 +4,7 @@ import { getOption, optionCode, setOption } from '../wire/dhcp-options.ts';
 import type { DhcpPacket } from '../wire/dhcp-packet.ts';
 import { withDefaultRoute } from '../wire/dhcp-shapes.ts';
 import type { BootAnswer } from './boot.ts';
+import { MERGED_CODES, mergeBootOption } from './boot-options.ts';
 import { type DhcpRequest, NO_ADDRESS } from './view.ts';
 
 /** What an OFFER or ACK says. */
@@ -20,7 +21,8 @@ export type ReplyParts = {
 
 /** Sent to everybody: 3 and 6. */
 const ALWAYS = [optionCode('routers'), optionCode('dnsServers')];
-/** What makes a machine boot is our decision; for an operating system these mean what people say. */
+const FQDN = optionCode('clientFqdn');
+/** What makes a machine boot is our decision; for an operating system these mean what people say. 43 and 175 are merged. */
 const BOOT_CODES: ReadonlySet<number> = new Set(
   (['vendorClass', 'vendorEncapsulated', 'tftpServerName', 'bootFileName', 'clientMachineId', 'ipxe'] as const).map(
     optionCode,
@@ -55,7 +57,11 @@ export function composeReply(request: DhcpRequest, parts: ReplyParts): DhcpPacke
   // who does not say what it wants gets all that there is for it
   for (const code of wanted ?? parts.options.keys()) put(code);
   for (const [code, { force }] of parts.options) if (force) put(code);
-  if (boot) addBoot(reply, request, boot);
+  if (wanted && request.packet.options.has(FQDN) && wanted.includes(FQDN)) answerFqdn(reply, request, parts.hostname);
+  if (boot) {
+    addBoot(reply, request, boot);
+    addToBoot(options, boot, parts.options);
+  }
   // RFC 3011 2: a client that selects its subnet throws away what does not repeat that
   const selected = request.packet.options.get(optionCode('subnetSelection'));
   if (selected) options.set(optionCode('subnetSelection'), selected);
@@ -154,6 +160,21 @@ function addDefaultRoute(options: Map<number, Buffer>): void {
   }
 }
 
+/**
+ * RFC 4702 4: we keep no DNS, so whoever wanted us to (S) is told that we do not: N, and O as that is another wish. The name comes
+ * back as it was sent, in labels (E) or in plain text; who sent none is told the one that it has here.
+ */
+function answerFqdn(reply: DhcpPacket, request: DhcpRequest, hostname: string | undefined): void {
+  const said = request.packet.options.get(FQDN);
+  const read = said && getOption(request.packet, 'clientFqdn');
+  if (!read) return;
+  const flags = { serverUpdates: false, overridden: read.serverUpdates, noUpdates: true, labels: read.labels };
+  setOption(reply.options, 'clientFqdn', { ...flags, name: read.name === '' && isLabel(hostname) ? hostname : '' });
+  if (read.name !== '') reply.options.set(FQDN, Buffer.concat([reply.options.get(FQDN) as Buffer, said.subarray(3)]));
+}
+
+const isLabel = (text: string | undefined): text is string => text !== undefined && /^[A-Za-z0-9-]{1,63}$/.test(text);
+
 function addBoot(reply: DhcpPacket, request: DhcpRequest, boot: BootAnswer): void {
   for (const [code, value] of boot.options) reply.options.set(code, value);
   if (boot.file !== undefined) {
@@ -168,6 +189,15 @@ function addBoot(reply: DhcpPacket, request: DhcpRequest, boot: BootAnswer): voi
   }
   const machineId = request.packet.options.get(optionCode('clientMachineId'));
   if (machineId) reply.options.set(optionCode('clientMachineId'), machineId); // RFC 4578 2.3
+}
+
+function addToBoot(options: Map<number, Buffer>, boot: BootAnswer, set: ReplyParts['options']): void {
+  if (set.size === 0) return;
+  for (const code of MERGED_CODES) {
+    const ours = boot.options.get(code);
+    const theirs = set.get(code);
+    if (ours && theirs) options.set(code, mergeBootOption(code, ours, theirs.bytes));
+  }
 }
 
 /** What has to come back as it was: the client identifier (RFC 6842) and, last of all, the relay's option 82 (RFC 3046 2.2). */

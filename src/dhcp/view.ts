@@ -49,6 +49,8 @@ export type Offer = {
   subnetId: number;
   address: Ipv4;
   client: ClientKey;
+  /** Where on this wire it was offered one before, which this one takes the place of; else the same subnet. */
+  formerSubnetId: number;
   offeredAt: Instant;
   expiresAt: Instant;
   /** Held for a stranger: gives way to a machine that we know when the pool is full. */
@@ -87,6 +89,8 @@ export type DhcpView = {
   guests(subnetId: number): number;
   /** Addresses whose lease has ended, the longest ended first. */
   ended(subnetId: number): readonly Ipv4[];
+  /** Addresses that somebody else was said to use, the longest resting first. */
+  resting(subnetId: number): readonly Ipv4[];
   /** Offers that wait for their REQUEST, the oldest first. */
   offers(subnetId: number): Iterable<Offer>;
   /** Whether the wire was asked for this address lately, or shall not be asked now. */
@@ -129,6 +133,16 @@ export type DhcpDecision = {
 /** The option that decides most often, typed. */
 export function requestedAddress(packet: DhcpPacket): Ipv4 | undefined {
   return getOption(packet, 'requestedAddress');
+}
+
+/**
+ * Whether the sender's identifier is that of a stage which passes: a ROM sends none, iPXE its MAC or the board's UUID, an installer
+ * its MAC. The system after it has another one, which is what people reserve addresses for (boot-protocols 1.5).
+ */
+export function isPassing({ packet, clientId, firmware }: DhcpRequest): boolean {
+  if (!clientId || firmware.stage !== 'os') return true;
+  // RFC 2132 9.14: hardware type and address
+  return clientId[0] === packet.htype && clientId.compare(packet.chaddr, 0, packet.chaddr.length, 1) === 0;
 }
 
 /** The subnet of an address on the wire of a view. */

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
 import type { Reason } from '../model/reason.ts';
 import type { Clock, Instant } from '../model/time.ts';
 import type { ProbeSockets } from '../probe-sockets.ts';
@@ -82,7 +83,8 @@ const SETTLE_LOOKS = Object.keys(QUESTIONS).length + 4;
 
 /** Notices other DHCP servers on one wire: by what they tell their clients, and by asking for an offer now and then. */
 export function createWatch(options: WatchOptions): Watch {
-  const { sockets, own, clock, tell, everyMs = 600_000, lookMs = 1000 } = options;
+  const { sockets, clock, tell, everyMs = 600_000, lookMs = 1000 } = options;
+  const own = { ...options.own, macs: [sockets.mac, ...ownMacs()] };
   const servers = new Map<Ipv4, Entry>();
   const asked = new Map<number, keyof typeof QUESTIONS>();
   let questions: (keyof typeof QUESTIONS)[] = [];
@@ -207,6 +209,11 @@ export function createWatch(options: WatchOptions): Watch {
   }
 
   return { list: () => [...servers].map(([id, entry]) => watched(id, entry)), close: () => clearInterval(timer) };
+}
+
+/** Two of our cards may be on one wire, and then hear each other. */
+function ownMacs(): Mac[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) => addresses?.map(({ mac }) => mac as Mac) ?? []);
 }
 
 function understandReply(bytes: Buffer): DhcpPacket | undefined {

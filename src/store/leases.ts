@@ -31,7 +31,8 @@ const SLOW_MS = 1000;
 export type Leases = ReturnType<typeof openLeases>;
 
 export function openLeases(db: Db) {
-  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease ORDER BY id');
+  // rows are used again: the number of one says nothing of its age
+  const all = db.sql.prepare<[], LeaseRow>('SELECT * FROM lease ORDER BY expires_at, id');
   const remove = db.sql.prepare('DELETE FROM lease WHERE id = ?');
   const put = db.sql.prepare(`
     REPLACE INTO lease (id, subnet_id, address, client, mac, client_id, uuid, hostname, state, started_at, expires_at, is_guest, giaddr, relay_information)
@@ -42,29 +43,31 @@ export function openLeases(db: Db) {
   const byAddress = bySubnet<Ipv4, Kept>();
   const byClient = bySubnet<ClientKey, Lease>();
   const byClientId = bySubnet<string, Lease>();
+  /** The newest lease of a card on any subnet; one that it gave back comes after one that it has. */
   const byMac = new Map<Mac, Lease>();
   /** Strangers' leases that have not been seen to end, and when the first of them will: of the subnets that were asked about. */
   const guests = new Map<number, Guests>();
   /** What countIn counted, and what has changed since. */
   const tallies = new Map<number, { subnet: Subnet; count: number; changes: [Ipv4, number][] }>();
-  const ended = new Map<number, { at: Instant; addresses: Ipv4[] }>();
+  const ended = new Map<number, Walked>();
+  const resting = new Map<number, Walked>();
   let nextRow = 1;
   reload();
   db.onRollback(reload);
 
   function reload(): void {
-    for (const map of [byAddress, byClient, byClientId, byMac, guests, tallies, ended]) map.clear();
+    for (const map of [byAddress, byClient, byClientId, byMac, guests, tallies, ended, resting]) map.clear();
     nextRow = 1;
     for (const row of all.iterate()) {
       enter(toLease(row), row.id);
-      nextRow = row.id + 1;
+      nextRow = Math.max(nextRow, row.id + 1);
     }
   }
 
   function enter(lease: Lease, row: number): void {
     byAddress.of(lease.subnetId).set(lease.address, { lease, row });
     if (lease.client) byClient.of(lease.subnetId).set(lease.client, lease);
-    if (lease.mac) byMac.set(lease.mac, lease);
+    if (lease.mac && (lease.state === 'bound' || byMac.get(lease.mac)?.state !== 'bound')) byMac.set(lease.mac, lease);
     if (lease.clientId) byClientId.of(lease.subnetId).set(idKey(lease.clientId), lease);
     tallies.get(lease.subnetId)?.changes.push([lease.address, 1]);
     const held = guests.get(lease.subnetId);
@@ -88,6 +91,16 @@ export function openLeases(db: Db) {
       guests.set(subnetId, held);
     }
     return held;
+  }
+
+  function walked(kept: Map<number, Walked>, subnetId: number, now: Instant, wanted: Wanted): readonly Ipv4[] {
+    const present = kept.get(subnetId);
+    if (present && Math.abs(now - present.at) < SLOW_MS) return present.addresses;
+    const leases = Array.from(byAddress.of(subnetId).values(), ({ lease }) => lease).filter(wanted.isIn);
+    leases.sort((a, b) => wanted.order(a) - wanted.order(b));
+    const addresses = leases.map((lease) => lease.address);
+    kept.set(subnetId, { at: now, addresses });
+    return addresses;
   }
 
   function drop(lease: Lease): void {
@@ -152,17 +165,18 @@ export function openLeases(db: Db) {
     },
 
     /** Addresses whose lease has ended, the longest ended first; at most a second old. */
-    ended(subnetId: number, now: Instant): readonly Ipv4[] {
-      const present = ended.get(subnetId);
-      if (present && Math.abs(now - present.at) < SLOW_MS) return present.addresses;
-      const leases = Array.from(byAddress.of(subnetId).values(), ({ lease }) => lease).filter(
-        (lease) => lease.state === 'released' || lease.expiresAt <= now,
-      );
-      leases.sort((a, b) => a.expiresAt - b.expiresAt);
-      const addresses = leases.map((lease) => lease.address);
-      ended.set(subnetId, { at: now, addresses });
-      return addresses;
-    },
+    ended: (subnetId: number, now: Instant): readonly Ipv4[] =>
+      walked(ended, subnetId, now, {
+        isIn: (lease) => lease.state === 'released' || lease.expiresAt <= now,
+        order: (lease) => lease.expiresAt,
+      }),
+
+    /** Addresses that rest after a DECLINE or a conflict, the longest resting first; at most a second old. */
+    resting: (subnetId: number, now: Instant): readonly Ipv4[] =>
+      walked(resting, subnetId, now, {
+        isIn: (lease) => lease.state === 'declined' && lease.expiresAt > now,
+        order: (lease) => lease.startedAt,
+      }),
 
     /** Write a lease. A client that held another address of the subnet gives that one up. */
     put(lease: Lease): void {
@@ -213,6 +227,10 @@ export function openLeases(db: Db) {
 
 /** A lease and the row of the table that it is in. */
 type Kept = { lease: Lease; row: number };
+
+/** What a walk over the leases of a subnet found. */
+type Walked = { at: Instant; addresses: readonly Ipv4[] };
+type Wanted = { isIn: (lease: Lease) => boolean; order: (lease: Lease) => number };
 
 type Guests = { leases: Set<Lease>; nextEnd: number };
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { after } from '../../src/model/time.ts';
 import { type Ipv4, type Mac, parseCidr } from '../../src/wire/address.ts';
-import { buildRequest, type Harness, MAC, SERVER, withHarness } from '../harness.ts';
+import { type Ask, buildRequest, type Harness, MAC, SERVER, withHarness } from '../harness.ts';
 
 const WIDE = {
   cidr: parseCidr('10.77.0.1/16'),
@@ -13,33 +13,53 @@ const macOf = (index: number): Mac =>
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** 100,000 clients that nobody knows, all within the time of one answer; `each` runs between the waves. */
-async function flood(harness: Harness, each: () => Promise<void>): Promise<void> {
+async function flood(harness: Harness, ask: Partial<Ask>, each: () => Promise<void>): Promise<void> {
   for (let wave = 0; wave < 20; wave++) {
     const packets = Array.from({ length: 5000 }, (_, index) =>
-      buildRequest({ type: 'discover', mac: macOf(wave * 5000 + index) }),
+      buildRequest({ type: 'discover', ...ask, mac: macOf(wave * 5000 + index) }),
     );
     harness.hear(packets);
     await each();
   }
 }
 
-test('a machine that we know boots in the middle of a flood of 100,000 strangers', () =>
+const FLOODS: [string, Partial<Ask>][] = [
+  ['strangers', {}],
+  ['strangers that ask for an address elsewhere', { type: 'request', asks: '10.99.0.1' as Ipv4 }],
+];
+for (const [who, ask] of FLOODS)
+  test(`a machine that we know boots in the middle of a flood of 100,000 ${who}`, () =>
+    withHarness({ subnet: WIDE }, async (harness) => {
+      harness.addMachine('vm-01');
+      let offers = 0;
+      await flood(harness, ask, async () => {
+        const asked = harness.dhcp.counts.sent;
+        harness.hear([buildRequest({ type: 'discover', mac: MAC, as: 'bios' })]);
+        // it stands behind those that were let in before it, and before all others
+        for (let turns = 0; turns < 20 && !offered(harness); turns++) await turn();
+        assert.ok(harness.dhcp.counts.sent > asked);
+        if (offered(harness)) offers++;
+        harness.told.length = 0;
+      });
+      assert.equal(offers, 20, 'the machine was offered its address in every wave');
+      assert.ok(harness.dhcp.counts.dropped > 50_000, `${harness.dhcp.counts.dropped} were dropped`);
+      assert.equal(harness.leases.all().length, 0, 'a DISCOVER leaves no trace on disk');
+      assert.equal(harness.machines.all().length, 1);
+    }));
+
+test('a machine that was offered an address before the flood gets it after 25,000 offers to strangers', () =>
   withHarness({ subnet: WIDE }, async (harness) => {
     harness.addMachine('vm-01');
-    let offers = 0;
-    await flood(harness, async () => {
-      const asked = harness.dhcp.counts.sent;
-      harness.hear([buildRequest({ type: 'discover', mac: MAC, as: 'bios' })]);
-      // it stands behind those that were let in before it, and before all others
-      for (let turns = 0; turns < 20 && !offered(harness); turns++) await turn();
-      assert.ok(harness.dhcp.counts.sent > asked);
-      if (offered(harness)) offers++;
-      harness.told.length = 0;
-    });
-    assert.equal(offers, 20, 'the machine was offered its address in every wave');
-    assert.ok(harness.dhcp.counts.dropped > 50_000, `${harness.dhcp.counts.dropped} were dropped`);
-    assert.equal(harness.leases.all().length, 0, 'a DISCOVER leaves no trace on disk');
-    assert.equal(harness.machines.all().length, 1);
+    const offer = await harness.ask({ type: 'discover' });
+    for (let index = 0; index < 25_000; index += 1000) {
+      harness.hear(
+        Array.from({ length: 1000 }, (_, step) => buildRequest({ type: 'discover', mac: macOf(index + step) })),
+      );
+      for (let turns = 0; turns < 20; turns++) await turn();
+    }
+    assert.equal(harness.dhcp.counts.dropped, 0, 'all were offered an address');
+    const taken = harness.dhcp.look(harness.understand({ type: 'discover' }), harness.clock());
+    assert.equal(taken.view.offer?.address, offer?.yiaddr);
   }));
 
 function offered(harness: Harness): boolean {

@@ -37,31 +37,75 @@ test('a client in the middle of its exchange is served before any number of begi
   assert.equal(queue.dropped(), 0);
 });
 
-test('in a crowd a client that we know comes before the strangers, and its DISCOVER is never dropped for theirs', () => {
+test('beginners have their share of each turn, however many are in the middle of their exchange', () => {
+  const queue = newQueue();
+  for (let index = 0; index < 200; index++) queue.push(entry('request', 'request'));
+  for (let index = 0; index < 20; index++) queue.push(entry('discover', `stranger ${index}`));
+  const turn = names(queue.take(64));
+  assert.equal(turn.length, 64);
+  assert.deepEqual(
+    turn.slice(-8),
+    Array.from({ length: 8 }, (_, index) => `stranger ${index}`),
+  );
+  assert.equal(turn[55], 'request');
+});
+
+for (const type of ['discover', 'request'] as const)
+  test(`in a crowd of ${type.toUpperCase()}s a client that we know comes first, and none of its messages is dropped for theirs`, () => {
+    const queue = newQueue();
+    for (let index = 0; index < 300; index++) queue.push(entry(type, 'stranger'));
+    queue.push(entry('discover', 'known', KNOWN));
+    queue.push(entry('request', 'known', KNOWN));
+    for (let index = 0; index < 10_000; index++) queue.push(entry(type, 'stranger'));
+    assert.deepEqual(names(queue.take(3)), ['known', 'known', 'stranger']);
+  });
+
+test('a flood under the name of a client that we know leaves the others their share of each turn', () => {
   const queue = newQueue();
   for (let index = 0; index < 300; index++) queue.push(entry('discover', 'stranger'));
-  queue.push(entry('discover', 'known', KNOWN));
-  for (let index = 0; index < 10_000; index++) queue.push(entry('discover', 'stranger'));
-  assert.equal(names(queue.take(1))[0], 'known');
+  for (let index = 0; index < 300; index++) queue.push(entry('request', 'request'));
+  for (let index = 0; index < 10_000; index++) queue.push(entry('request', 'known', KNOWN));
+  const turn = names(queue.take(64));
+  assert.equal(turn.filter((name) => name === 'known').length, 48);
+  assert.equal(turn.filter((name) => name === 'request').length, 8);
+  assert.equal(turn.filter((name) => name === 'stranger').length, 8);
 });
 
-test('of strangers the oldest make room, and a bounded number waits', () => {
+test('a client that we know waits a turn or two in a flood of REQUESTs that goes on', () => {
   const queue = newQueue();
-  for (let index = 0; index < 100_000; index++) {
-    queue.push(entry('discover', String(index)));
-    assert.ok(queue.length() <= 2048);
+  for (let round = 0; round < 50; round++) {
+    for (let index = 0; index < 200; index++) queue.push(entry('request', 'stranger'));
+    queue.push(entry('discover', 'known', KNOWN));
+    assert.ok(names(queue.take(64)).includes('known'), `round ${round}`);
   }
-  const first = Number(names(queue.take(256))[0]);
-  assert.ok(first >= 100_000 - 1024 - 1, `${first} is one of the last`);
-  assert.equal(queue.dropped() + queue.length() + 256, 100_000);
 });
 
-test('a flood of REQUESTs is bounded too', () => {
+test('the oldest make room, and a bounded number waits', () => {
+  for (const [type, most] of [
+    ['discover', 1024],
+    ['request', 2048],
+  ] as const) {
+    const queue = newQueue();
+    for (let index = 0; index < 20_000; index++) {
+      queue.push(entry(type, String(index)));
+      assert.ok(queue.length() <= most);
+    }
+    assert.equal(names(queue.take(64))[0], String(20_000 - most));
+    assert.equal(queue.dropped() + queue.length() + 64, 20_000);
+  }
+});
+
+test('a DISCOVER that says so after other options waits among the beginners', () => {
   const queue = newQueue();
-  for (let index = 0; index < 5000; index++) queue.push(entry('request', String(index)));
-  assert.equal(queue.length(), 4096);
-  assert.equal(queue.dropped(), 904);
-  assert.equal(names(queue.take(1))[0], '0');
+  const bytes = buildRequest({ type: 'discover' });
+  const behind = (options: string): Entry => ({
+    bytes: Buffer.concat([bytes.subarray(0, 240), Buffer.from(options, 'hex'), bytes.subarray(240)]),
+    name: options,
+  });
+  for (const options of ['0000', '3d03ff0001', '00370203053904ffffffff']) queue.push(behind(options));
+  queue.push(behind('ff')); // it says nothing
+  queue.push(entry('request', 'request'));
+  assert.equal(names(queue.take(10))[0], 'request');
 });
 
 test('a datagram that is too short to say what it is waits with the others', () => {

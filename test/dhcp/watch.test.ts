@@ -95,10 +95,18 @@ describe('what a reply says of its server', () => {
     });
   });
 
-  test('we are no foreign server: by our address, by our name through a relay, by our mark', () => {
-    assert.equal(judgeForeign(reply({}), { address: '10.77.0.1' as Ipv4 }, OWN), undefined);
+  test('we are no foreign server: by our address and card, by our name through a relay, by our mark', () => {
+    const own = { ...OWN, macs: [CARD] };
+    assert.equal(judgeForeign(reply({}), { address: '10.77.0.1' as Ipv4 }, own), undefined);
+    assert.equal(judgeForeign(reply({}), { address: '10.77.0.1' as Ipv4, mac: CARD }, own), undefined);
     assert.equal(judgeForeign(reply({ server: '10.77.0.1' }), { address: '10.99.0.254' as Ipv4 }, OWN), undefined);
     assert.equal(judgeForeign(reply({ sname: watchMark('a1b2') }), FROM, OWN), undefined);
+  });
+
+  test('a server with our own address on a card that is not ours is a foreign one', () => {
+    const from = { address: '10.77.0.1' as Ipv4, mac: FROM.mac };
+    const server = judgeForeign(reply({ server: '10.77.0.1' }), from, { ...OWN, macs: [CARD] });
+    assert.deepEqual([server?.serverId, server?.mac], ['10.77.0.1', FROM.mac]);
   });
 
   test('a request is no server', () => {

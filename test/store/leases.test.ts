@@ -8,7 +8,7 @@ import type { ClientKey, Lease } from '../../src/model/network.ts';
 import type { Instant } from '../../src/model/time.ts';
 import { type Db, openDb } from '../../src/store/db.ts';
 import { openLeases } from '../../src/store/leases.ts';
-import type { Ipv4 } from '../../src/wire/address.ts';
+import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import { REPOSITORY } from '../harness.ts';
 
 function withFolder(check: (folder: string) => void): void {
@@ -139,4 +139,19 @@ test('strangers are counted from those that were there before the first question
     assert.equal(leases.guests(1, 15 as Instant), 1);
     leases.put(lease('10.77.0.12', 'c', { state: 'released' }));
     assert.equal(leases.guests(1, 15 as Instant), 0);
+  }));
+
+test('a card that moved to another wire has the address of its later lease, after a restart too', () =>
+  withLeases((leases, db) => {
+    db.sql.exec(
+      `INSERT INTO subnet (id, name, interface, cidr, lease_seconds) VALUES (2, 'rack2', '', '10.78.0.0/24', 3600)`,
+    );
+    const mac = '52:54:00:aa:bb:01' as Mac;
+    leases.put(lease('10.78.0.10', 'b', { subnetId: 2 })); // row 1 is somebody's, then the card's
+    leases.put(lease('10.77.0.10', 'a', { mac, expiresAt: 10 as Instant }));
+    leases.put(lease('10.78.0.10', 'a', { mac, subnetId: 2, expiresAt: 20 as Instant }));
+    assert.equal(leases.addressOf([mac]), '10.78.0.10');
+    assert.equal(openLeases(db).addressOf([mac]), '10.78.0.10');
+    leases.put(lease('10.77.0.10', 'a', { mac, expiresAt: 10 as Instant, state: 'released' }));
+    assert.equal(leases.addressOf([mac]), '10.78.0.10', 'it gives the earlier one back when it has the later one');
   }));
