@@ -1,8 +1,8 @@
-import { formatBytes } from './boot/http-server.ts';
 import { parseBootPath } from './boot/paths.ts';
 import type { TftpEvent } from './boot/tftp-server.ts';
 import type { WatchChange } from './dhcp/watch.ts';
 import type { Events } from './events.ts';
+import { formatBytes } from './model/size.ts';
 import type { Leases } from './store/leases.ts';
 
 export type TftpTellerOptions = {

@@ -7,8 +7,6 @@ import type { Ipv4, Mac } from '../wire/address.ts';
 import type { BootFile } from './boot-file.ts';
 import type { BootFiles } from './open.ts';
 
-export { formatBytes };
-
 /** A part of the machine-facing tree that is not boot files: what runs on machines, and the mirror. */
 export type HttpRoute = {
   prefix: string;

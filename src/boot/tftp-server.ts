@@ -35,19 +35,19 @@ import {
 /** Who asks, from which port. A port is one client's one transfer (RFC 1350 4). */
 export type TftpPeer = { address: Ipv4; port: number };
 
-/** What happened to a request. `name` is what the client asked for, made printable. */
+/**
+ * What happened to a request. `name` is what the client asked for, made printable.
+ * `probe`: the client asked for the size only; its real request comes from another port. `done`: all of it was sent; many clients
+ * do not acknowledge the last block. `refused` with `illegal`: a write, or no request that makes sense; with `busy`: not answered,
+ * the client will ask again. `trouble`: something on our side that belongs to no one request.
+ */
 export type TftpEvent =
-  | (TftpPeer & {
-      name: string;
-    } /** The client asked for the size only. Its real request comes from another port. */ & (
+  | (TftpPeer & { name: string } & (
         | { kind: 'probe'; bytes: number }
-        /** All of it was sent. Many clients do not acknowledge the last block. */
         | { kind: 'done'; bytes: number; ms: number; blockSize: number; retransmits: number }
         | { kind: 'failed'; reason: string }
-        /** `illegal`: a write, or no request that makes sense. `busy`: not answered, the client will ask again. */
         | { kind: 'refused'; code: BootRefusal['code'] | 'illegal'; text: string }
       ))
-  /** Something on our side that belongs to no one request. */
   | { kind: 'trouble'; text: string };
 
 /** The time of transfers: a clock that also wakes. */

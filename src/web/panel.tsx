@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { describeHardware } from '../model/size.ts';
 import { BmcBlock } from './bmc.tsx';
 import { ActionButtons } from './buttons.tsx';
 import { LastLine, StateWord, Waited } from './marks.tsx';
@@ -118,11 +119,4 @@ function Facts({ row }: { row: Row }) {
       )}
     </dl>
   );
-}
-
-function describeHardware(inventory: NonNullable<Row['machine']['inventory']>): string {
-  const disks = inventory.disks.filter((disk) => !disk.removable);
-  const gigabytes = Math.round(disks.reduce((sum, disk) => sum + disk.sizeBytes, 0) / 1e9);
-  const memory = inventory.memoryBytes / 2 ** 30;
-  return `${inventory.cpu.threads} threads, ${memory >= 10 ? Math.round(memory) : memory.toFixed(1)} GiB memory, ${disks.length} disk${disks.length === 1 ? '' : 's'} (${gigabytes} GB)`;
 }

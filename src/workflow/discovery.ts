@@ -1,7 +1,7 @@
 import type { Events } from '../events.ts';
 import type { Inventory } from '../model/inventory.ts';
 import type { Machine } from '../model/machine.ts';
-import { formatBytes } from '../model/size.ts';
+import { describeHardware } from '../model/size.ts';
 import type { Clock } from '../model/time.ts';
 import type { Workflow } from '../model/workflow.ts';
 import type { Machines } from '../store/machines.ts';
@@ -74,16 +74,11 @@ export function createDiscovery(options: DiscoveryOptions) {
 /** Made by createDiscovery. */
 export type Discovery = ReturnType<typeof createDiscovery>;
 
-/** `Dell Inc. PowerEdge R640, 32 threads, 256 GiB memory, 3 disks (1.9 TB), UEFI`, for people; what is removable is no disk. */
+/** `Dell Inc. PowerEdge R640, 32 threads, 256 GiB memory, 3 disks (1.9 TB), UEFI`, for people. */
 function describeInventory(inventory: Inventory): string {
-  const disks = inventory.disks.filter((disk) => !disk.removable);
-  const diskBytes = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
-  const memoryGib = inventory.memoryBytes / 2 ** 30;
   return [
     [inventory.vendor, inventory.model].filter((part) => part !== '').join(' ') || 'a machine of unknown make',
-    `${inventory.cpu.threads} threads`,
-    `${memoryGib >= 10 ? Math.round(memoryGib) : memoryGib.toFixed(1)} GiB memory`,
-    `${disks.length} disk${disks.length === 1 ? '' : 's'} (${formatBytes(diskBytes)})`,
+    describeHardware(inventory),
     inventory.firmware.toUpperCase(),
   ].join(', ');
 }
