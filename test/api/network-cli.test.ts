@@ -293,7 +293,7 @@ test('DHCP options are set, listed and taken away at every level', () =>
     assert.equal(await said(run('option', 'undefine', '224')), 'option 224 has no name any more');
     await refused(
       run('option', 'set', 'rack', 'x', 'dns-servers', '10.0.0.1'),
-      /"rack" is no level for options: global, /,
+      /"rack" is no level for options\n {2}a level is global, /,
     );
     await refused(run('option', 'set', 'global', 'dns-servers'), /say level, option and value/);
     await refused(
