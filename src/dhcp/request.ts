@@ -68,9 +68,31 @@ function toRequest(packet: DhcpPacket, { arrival, door, unicast, from }: Receive
  * would let the identifier alone count; what it still does is find the address that a replaced card had (boot-protocols 1.5).
  */
 function clientKey(packet: DhcpPacket, clientId: Buffer | undefined): ClientKey | undefined {
-  const hasHardware = packet.chaddr.length > 0 && packet.chaddr.some((byte) => byte !== 0);
-  if (hasHardware) return `hw:${packet.htype}:${packet.chaddr.toString('hex')}` as ClientKey;
-  return clientId && (`id:${clientId.toString('hex')}` as ClientKey);
+  const { htype, chaddr } = packet;
+  if (chaddr.every((byte) => byte === 0)) return clientId && (`id:${clientId.toString('hex')}` as ClientKey);
+  if (htype === 1 && chaddr.length === 6) return ethernetKey(chaddr);
+  return `hw:${htype}:${chaddr.toString('hex')}` as ClientKey;
+}
+
+/**
+ * `hw:1:525400aabb01`, as the template above writes it, but in one piece: V8 keeps what a template joins as a rope of its parts,
+ * and a look into a Map of many clients takes twice as long when its keys are ropes.
+ */
+function ethernetKey(chaddr: Buffer): ClientKey {
+  const high = (index: number): number => digit((chaddr[index] as number) >> 4);
+  const low = (index: number): number => digit((chaddr[index] as number) & 15);
+  // biome-ignore format: two digits for each byte
+  return String.fromCharCode(
+    H, W, COLON, ONE, COLON,
+    high(0), low(0), high(1), low(1), high(2), low(2), high(3), low(3), high(4), low(4), high(5), low(5),
+  ) as ClientKey;
+}
+
+const [H, W, COLON, ONE] = [...Buffer.from('hw:1')] as [number, number, number, number];
+
+/** The character of a hexadecimal digit. */
+function digit(value: number): number {
+  return value + (value < 10 ? 48 : 87);
 }
 
 function macOf(packet: DhcpPacket): Mac | undefined {
