@@ -372,7 +372,7 @@ function reply(
     type,
     yiaddr,
     subnet,
-    hostname: view.boot?.machine?.name ?? view.reservation?.hostname,
+    hostname: view.reservation?.hostname || view.boot?.machine?.name,
     options: view.options(subnet),
     boot: boot?.answer,
   });
