@@ -25,7 +25,9 @@ export type BootAnswer = {
  */
 export function answerBoot(asked: BootQuestion): BootAnswer {
   const { firmware, decision, mac, arrival, style } = asked;
-  if (firmware.stage === 'ipxe') return answerIpxe(mac, arrival);
+  // an iPXE of ours does not come from such a machine: its ROM is one
+  if (firmware.stage === 'ipxe')
+    return style === 'none' ? nothing('style-none', 'no boot data: its PXE style is none') : answerIpxe(mac, arrival);
   if (firmware.mode === 'unknown')
     return nothing('unknown-architecture', `no boot data: ${firmware.name} is not known here${byQuirk(firmware)}`);
   if (style === 'none') return nothing('style-none', 'no boot data: its PXE style is none');

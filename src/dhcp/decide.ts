@@ -156,6 +156,10 @@ function mayKeep(address: Ipv4, subnet: Subnet, request: DhcpRequest, view: Dhcp
   return mayHave(address, subnet, request, view) && (isItsOwn(address, view) || hasRoomFor(subnet, view));
 }
 
+/** Beside another server a lease of ours that has ended is no record any more: that one may have given the client its address. */
+const mayRefuse = (known: Ipv4, subnet: Subnet, view: DhcpView): boolean =>
+  subnet.authoritative || isItsOwn(known, view);
+
 function decideInitReboot(request: DhcpRequest, view: DhcpView, asked: Ipv4): DhcpDecision {
   const subnet = subnetOf(asked, view.wire);
   const [first] = view.wire as [Subnet];
@@ -172,7 +176,8 @@ function decideInitReboot(request: DhcpRequest, view: DhcpView, asked: Ipv4): Dh
       rule: 'init-reboot',
       text: `it comes back with ${asked}, which is its own`,
     });
-  if (known && known.address !== asked) return refuse(request, view, `${asked} is not yours, ${known.address} is`);
+  if (known && known.address !== asked && mayRefuse(known.address, subnet, view))
+    return refuse(request, view, `${asked} is not yours, ${known.address} is`);
   return recreate(request, view, subnet, asked, 'init-reboot-unknown');
 }
 
@@ -189,8 +194,12 @@ function decideRenewing(request: DhcpRequest, view: DhcpView, ciaddr: Ipv4): Dhc
   const known = ownAddress(request, view);
   if (known?.address === ciaddr && mayKeep(ciaddr, subnet, request, view))
     return acknowledge(request, view, subnet, ciaddr, { rule: state, text: `it renews ${ciaddr}` });
-  if (known && known.address !== ciaddr) return refuse(request, view, `${ciaddr} is not yours, ${known.address} is`);
-  if (known) return refuse(request, view, `${ciaddr} cannot be yours`);
+  if (known && mayRefuse(known.address, subnet, view))
+    return refuse(
+      request,
+      view,
+      known.address === ciaddr ? `${ciaddr} cannot be yours` : `${ciaddr} is not yours, ${known.address} is`,
+    );
   return recreate(request, view, subnet, ciaddr, `${state}-unknown`);
 }
 
@@ -365,7 +374,7 @@ function reply(
     type,
     yiaddr,
     subnet,
-    hostname: view.boot?.machine?.name ?? view.reservation?.hostname,
+    hostname: view.reservation?.hostname || view.boot?.machine?.name,
     options: view.options(subnet),
     boot: boot?.answer,
   });

@@ -85,6 +85,7 @@ export function mayHave(address: Ipv4, subnet: Subnet, request: DhcpRequest, vie
 function isFree(address: Ipv4, use: AddressUse, subnet: Subnet, request: DhcpRequest, view: DhcpView): boolean {
   if (use.reservation ? use.reservation.id !== view.reservation?.id : !isInPool(address, subnet)) return false;
   if (address === request.arrival.serverAddress) return false; // our own
+  if (!use.reservation && view.routers.has(address)) return false;
   const offer = use.offer && use.offer.expiresAt > view.now ? use.offer : undefined;
   // also what is reserved for it: until the lease that another has on it ends, or the rest after a DECLINE, but for its last resort
   if (use.lease && isHeld(use.lease, view.now) && use.lease.client !== request.client)
@@ -175,7 +176,7 @@ function chooseResting(request: DhcpRequest, view: DhcpView, subnet: Subnet): Ad
   for (const address of view.resting(subnet.id)) {
     const { lease, offer, reservation } = view.use(subnet.id, address);
     if (lease?.state !== 'declined' || offer || reservation || !isInPool(address, subnet)) continue;
-    if (address === request.arrival.serverAddress) continue;
+    if (address === request.arrival.serverAddress || view.routers.has(address)) continue;
     return {
       address,
       subnet,

@@ -84,6 +84,7 @@ export function createLook(options: LookOptions): Look {
         offer: offers.at(subnetId, address, now),
         reservation: network.reservationAt(subnetId, address),
       }),
+      routers: levels.routers(),
       touched: (subnetId) => {
         const subnet = wire.find((one) => one.id === subnetId) as Subnet;
         return leases.countIn(subnet, (address) => isInPool(address, subnet)) + offers.takenUnused(subnetId, now);

@@ -8,8 +8,9 @@ import { type EffectiveParam, resolveParams } from '../model/params.ts';
 import type { Arrival } from '../model/view.ts';
 import type { Job } from '../model/workflow.ts';
 import type { OptionSetting, OptionSettings } from '../store/options.ts';
-import type { Mac } from '../wire/address.ts';
+import type { Ipv4, Mac } from '../wire/address.ts';
 import { type CustomOption, type OptionText, OptionTextError, parseOption } from '../wire/dhcp-option-text.ts';
+import { getOption } from '../wire/dhcp-options.ts';
 import { refuseBootOption } from './boot-options.ts';
 
 /** Whose options are wanted. */
@@ -29,6 +30,8 @@ export type ChosenOptions = ReadonlyMap<number, { bytes: Buffer; force: boolean 
 /** What people set, brought together for one client: global, subnet, profile, reservation, machine, the later before the earlier. */
 export type OptionLevels = {
   of(whose: OptionsFor): ChosenOptions;
+  /** Every address that option 3 names at any level: a router's, and no client's. */
+  routers(): ReadonlySet<Ipv4>;
   /** What is wrong with a setting, or undefined; a template is judged when it is rendered. */
   check(setting: Pick<OptionSetting, 'name' | 'value'>): string | undefined;
 };
@@ -47,6 +50,7 @@ export function createOptionLevels(settings: OptionSettings, tell: (problem: str
   let parsed = new Map<OptionSetting, { code: number; bytes: Buffer }>();
   /** The params that a template names, by its setting. */
   let named = new Map<OptionSetting, readonly string[]>();
+  let routers: ReadonlySet<Ipv4> = new Set();
 
   function refresh(): void {
     if (revision === settings.revision()) return;
@@ -59,6 +63,10 @@ export function createOptionLevels(settings: OptionSettings, tell: (problem: str
       const read = attempt(setting, setting.value);
       if (read) parsed.set(setting, read);
     }
+    const options = [...parsed.values()].map(({ code, bytes }) =>
+      getOption({ options: new Map([[code, bytes]]) }, 'routers'),
+    );
+    routers = new Set(options.flatMap((addresses) => addresses ?? []));
   }
 
   function attempt(setting: OptionSetting, value: unknown): { code: number; bytes: Buffer } | undefined {
@@ -106,6 +114,11 @@ export function createOptionLevels(settings: OptionSettings, tell: (problem: str
         if (option) chosen.set(option.code, { bytes: option.bytes, force: setting.force });
       }
       return chosen;
+    },
+
+    routers() {
+      refresh();
+      return routers;
     },
 
     check({ name, value }) {

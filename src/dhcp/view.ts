@@ -83,6 +83,8 @@ export type DhcpView = {
   previous?: Lease | undefined;
   offer?: Offer | undefined;
   use(subnetId: number, address: Ipv4): AddressUse;
+  /** What people name as routers in option 3: in a pool these are no client's. */
+  routers: ReadonlySet<Ipv4>;
   /** How many addresses of a subnet are leased, were leased once or are on offer. */
   touched(subnetId: number): number;
   /** How many addresses strangers hold. */
