@@ -21,7 +21,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   'data-folder.ts': ['start-error.ts', 'sockets.ts'],
   'first-start.ts': ['store', 'model'],
   'served-subnet.ts': ['config.ts', 'model', 'wire'],
-  'tell.ts': ['boot', 'dhcp', 'events.ts', 'store'],
+  'tell.ts': ['boot', 'dhcp', 'events.ts', 'store', 'model'],
   'events.ts': ['store', 'model', 'wire'],
   bmc: ['events.ts', 'store', 'model', 'wire'],
   boot: ['start-error.ts', 'events.ts', 'store', 'model', 'wire'],
@@ -83,7 +83,7 @@ const PURE: readonly string[] = [
   'model/',
   'dhcp/import/',
   ...'decide loaders paths file library render script context'.split(' ').map((name) => `boot/${name}.ts`),
-  ...'decide proxy request wire lease reply target boot view foreign'.split(' ').map((name) => `dhcp/${name}.ts`),
+  ...'decide proxy request wire lease reply target boot boot-options view foreign'.split(' ').map((name) => `dhcp/${name}.ts`),
   ...'plan advance rights'.split(' ').map((name) => `workflow/${name}.ts`),
   ...'order retry health polling other-way boot-order'.split(' ').map((name) => `bmc/${name}.ts`),
 ];

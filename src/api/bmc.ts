@@ -104,7 +104,7 @@ export function addBmcRoutes(app: Api, options: ApiOptions): void {
         credential !== undefined ? `there is no credential ${credential}` : 'there is no login to try',
         'give a user and password, or make credentials with: firstlight credentials set',
       );
-    const { chain, told } = await supervisor.find(address, logins);
+    const { chain, told } = await supervisor.find(address, logins, machine);
     if (chain.length === 0) throw new AppError('bmc-failed', `nobody was let in at ${address}:\n${told.join('\n')}`);
     events.settle(() => {
       bmcs.put(machine.id, chain);

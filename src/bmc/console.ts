@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Events } from '../events.ts';
 import { AppError } from '../model/errors.ts';
 import type { Event } from '../model/event.ts';
-import type { Machine } from '../model/machine.ts';
+import { type Machine, refuseLocked } from '../model/machine.ts';
 import type { Bmcs } from '../store/bmcs.ts';
 import type { Machines } from '../store/machines.ts';
 import { createLine, type Line, type Watch } from './console-line.ts';
@@ -112,7 +112,7 @@ export function createConsoles(options: ConsolesOptions) {
 
   /** The open console of a machine, for `by` to type on. */
   async function consoleFor({ id, name }: Machine, by: string): Promise<BmcConsole> {
-    refuseLocked(id);
+    refuseTyping(id);
     const one = kept.get(id);
     if (!one)
       throw new AppError(
@@ -121,21 +121,16 @@ export function createConsoles(options: ConsolesOptions) {
         `watch it with: firstlight console ${name}`,
       );
     const console = await one.line.whenOpen(name);
-    refuseLocked(id); // it may have been locked meanwhile
+    refuseTyping(id); // it may have been locked meanwhile
     if (isNewTypist(one.typists.get(by), steady())) tell(id, by, 'type', `${by} types on the console`);
     one.typists.set(by, steady());
     return console;
   }
 
   /** What is typed can disturb what runs on it. */
-  function refuseLocked(machineId: number): void {
+  function refuseTyping(machineId: number): void {
     const machine = machines.byId(machineId);
-    if (machine?.locked)
-      throw new AppError(
-        'machine-locked',
-        `${machine.name} is locked: its console may be watched, and not typed on`,
-        `unlock it with: firstlight unlock ${machine.name}`,
-      );
+    if (machine) refuseLocked(machine, 'its console may be watched, and not typed on');
   }
 
   function tell(machineId: number, by: string, does: 'watch' | 'type' | 'break', text: string): void {

@@ -1,6 +1,7 @@
 import type { Events } from '../events.ts';
 import { describeOrder, isDisturbing, type KeptOrder, type Order } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
+import { refuseLocked } from '../model/machine.ts';
 import type { Clock } from '../model/time.ts';
 import type { Bmcs, KeptLink } from '../store/bmcs.ts';
 import type { Machines } from '../store/machines.ts';
@@ -83,12 +84,7 @@ export function createQueue(options: QueueOptions) {
   function place(wanted: NewOrder): KeptOrder {
     const machine = machines.byId(wanted.machineId);
     if (!machine) throw new AppError('no-such-machine', `there is no machine ${wanted.machineId}`);
-    if (lockedWhy(machine.id, wanted.order))
-      throw new AppError(
-        'machine-locked',
-        `${machine.name} is locked`,
-        `unlock it with: firstlight unlock ${machine.name}`,
-      );
+    if (isDisturbing(wanted.order)) refuseLocked(machine);
     options.chainOf(machine.id);
     const order = orders.add(wanted, clock());
     advance(machine.id);

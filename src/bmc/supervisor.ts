@@ -9,13 +9,14 @@ import { createAsking } from './asking.ts';
 import { createAwaited } from './awaited.ts';
 import { type Caller, createCaller } from './caller.ts';
 import type { BmcDriver, BmcTarget } from './driver.ts';
-import { type Found, findBmc, type Login } from './find.ts';
+import { type FindOptions, type Found, findBmc, type Login } from './find.ts';
 import { type DriverOptions, openBmc } from './index.ts';
 import { createLanes, createStagger, laneOf, type Pool, type Sleep, sleepFor } from './lanes.ts';
 import { createLinks } from './links.ts';
 import { createPoller } from './poller.ts';
 import { POLL_PLAN, type PollPlan } from './polling.ts';
 import { createQueue, type Queue } from './queue.ts';
+import type { MachineFacts } from './redfish/match.ts';
 import { createWitness } from './witness.ts';
 
 export type SupervisorOptions = {
@@ -68,7 +69,12 @@ export function createSupervisor(options: SupervisorOptions) {
   const lanes = createLanes({ spacingMs: settings.spacingMs, caps: settings.caps, steady, sleep });
   const openDriver = (target: BmcTarget, more: DriverOptions): BmcDriver =>
     open(target, { ...more, ...(settings.execFolder !== undefined ? { execFolder: settings.execFolder } : {}) });
-  const links = createLinks({ open: openDriver, password: bmcs.password, learn: bmcs.learn });
+  const links = createLinks({
+    open: openDriver,
+    password: bmcs.password,
+    learn: bmcs.learn,
+    factsOf: machines.byId,
+  });
   const caller: Caller = createCaller({ lanes, links, bmcs, events, clock, steady });
   const witness = createWitness({ machines, events, sleep });
   const asking = createAsking({ machines, bmcs, caller });
@@ -131,12 +137,10 @@ export function createSupervisor(options: SupervisorOptions) {
     if (machine && order.action !== 'on' && !isBack) machines.setBoot(machineId, machine.boot, 'none', clock());
   }
 
-  /** Tries logins at an address that may be a BMC's, in its lane. */
-  function find(address: string, logins: readonly Login[]): Promise<Found> {
-    return findBmc(address, logins, {
-      open: (target) => openDriver(target, {}),
-      call: (lane, work) => lanes.run(lane, 'order', work),
-    });
+  /** Tries logins at an address that may be a BMC's, in its lane. `facts`: what tells the machine from others behind that BMC. */
+  function find(address: string, logins: readonly Login[], facts: MachineFacts): Promise<Found> {
+    const call: FindOptions['call'] = (lane, work) => lanes.run(lane, 'order', work);
+    return findBmc(address, logins, { open: (target) => openDriver(target, {}), call }, facts);
   }
 
   return {

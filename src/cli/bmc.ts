@@ -3,7 +3,7 @@ import type { BootOrder, BootOrderVerdict } from '../bmc/boot-order.ts';
 import type { BmcLogEntry, InventoryField, Sensor } from '../bmc/driver.ts';
 import type { BmcHealth } from '../bmc/health.ts';
 import type { ScanAnswer, ScanSummary } from '../bmc/scan.ts';
-import { BOOT_DEVICES, DRIVER_NAMES, describeOrder, type KeptOrder } from '../model/bmc.ts';
+import { BOOT_DEVICES, DRIVER_NAMES, type DriverName, describeOrder, type KeptOrder } from '../model/bmc.ts';
 import { duration } from '../model/duration.ts';
 import type { Credential, KeptLink } from '../store/bmcs.ts';
 import type { Cli } from './cli.ts';
@@ -11,7 +11,7 @@ import { CliError } from './cli-error.ts';
 import { readPassword } from './input.ts';
 import { collect, oneOf, splitPair, splitPort } from './options.ts';
 import { machinePath } from './paths.ts';
-import { ago, clockTime, counted, table } from './print.ts';
+import { ago, counted, dayAndTime, table } from './print.ts';
 
 type SetFlags = {
   driver?: string[];
@@ -29,6 +29,21 @@ type ShownBmc = {
   orders: KeptOrder[];
 };
 
+/** Those that log in to the BMC itself. */
+const LOGS_IN: readonly string[] = ['redfish', 'ipmi', 'ipmitool'] satisfies DriverName[];
+
+/** The settings of one driver of a chain: those for all, and those with its name before them, `ipmi.quirks=B5`. */
+function settingsOf(driver: string, pairs: readonly string[]): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const [name, value] of pairs.map(splitPair)) {
+    const [owner = '', own] = name.split('.', 2);
+    const isOwned = own !== undefined && (DRIVER_NAMES as readonly string[]).includes(owner);
+    if (!isOwned) settings[name] = value;
+    else if (owner === driver) settings[own] = value;
+  }
+  return settings;
+}
+
 /** BMCs: where they are, how they do, what they tell; the credentials that many of them share. */
 export function addBmcCommands(program: Command, { client, say }: Cli): void {
   const bmc = program.command('bmc').description('the BMCs: where they are, how they do, and what they tell');
@@ -38,20 +53,24 @@ export function addBmcCommands(program: Command, { client, say }: Cli): void {
       .command('set <machine> [address[:port]]')
       .description('tell the way to a machine, or a chain of ways: the first driver is tried first')
       .option('--driver <name>', `${DRIVER_NAMES.join(', ')} (again for the next one)`, collectDrivers)
-      .option('--setting <name=value>', "a driver's own setting (again for each)", collect),
+      .option(
+        '--setting <name=value>',
+        "a driver's own setting, ipmi.quirks=B5 for one of several (again for each)",
+        collect,
+      ),
   ).action(async (name: string, address: string | undefined, flags: SetFlags) => {
     const drivers = flags.driver ?? ['ipmi'];
     const [host, port] = splitPort(address);
     if (port !== undefined && drivers.length > 1)
       throw new CliError(`which of ${drivers.join(', ')} has port ${port}? Set one driver, or leave the port away`);
-    const settings = Object.fromEntries((flags.setting ?? []).map(splitPair));
     const login = readLogin(flags);
     const chain = drivers.map((driver) => ({
       driver,
       ...(host !== undefined && driver !== 'manual' && driver !== 'exec' ? { address: host } : {}),
       ...(port !== undefined ? { port } : {}),
-      ...login,
-      settings,
+      // the BMC's password is for nobody else in a chain
+      ...(drivers.length === 1 || LOGS_IN.includes(driver) ? login : {}),
+      settings: settingsOf(driver, flags.setting ?? []),
     }));
     const set = await client().send<{ chain: KeptLink[] }>('PUT', `${machinePath(name)}/bmc`, { chain });
     say(`${name}: ${set.chain.map(describeLink).join(', then ')}`);
@@ -262,12 +281,12 @@ function describeHealth(name: string, { chain, power, health, quirks, orders }: 
     lines.push(
       `  ${counted(health.calls, 'call')}, ${health.failures} failed${health.latencyMs !== undefined ? `, ${Math.round(health.latencyMs)} ms each` : ''}, last answer ${ago(health.answeredAt)}`,
     );
-  if (health.unreachableSince !== undefined) lines.push(`  unreachable since ${clockTime(health.unreachableSince)}`);
+  if (health.unreachableSince !== undefined) lines.push(`  unreachable since ${dayAndTime(health.unreachableSince)}`);
   if (health.lastProblem) lines.push(`  last problem, ${ago(health.lastProblem.at)}: ${health.lastProblem.text}`);
   for (const quirk of quirks) lines.push(`  quirk ${quirk.id}: ${quirk.text}`);
   for (const order of orders)
     lines.push(
-      `  ${clockTime(order.createdAt)}  ${order.state.padEnd(9)} ${describeOrder(order.order)}${order.result === '' ? '' : `: ${order.result}`}` +
+      `  ${dayAndTime(order.createdAt)}  ${order.state.padEnd(9)} ${describeOrder(order.order)}${order.result === '' ? '' : `: ${order.result}`}` +
         ` (${order.askedBy}${order.endedAt !== undefined ? `, ${duration(order.endedAt - (order.startedAt ?? order.createdAt))}` : ''}${order.driver !== undefined ? `, ${order.driver}` : ''})`,
     );
   return lines.join('\n');

@@ -33,9 +33,16 @@ export function timelinePrinter(write: (line: string) => void, withReasons = fal
 /** `14:02:07.123`, in the reader's own time zone. */
 export function clockTime(at: number): string {
   const date = new Date(at);
-  const two = (number: number): string => String(number).padStart(2, '0');
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
 }
+
+/** `2026-11-22 14:02:07`, in the reader's own time zone. */
+export function dayAndTime(at: number): string {
+  const date = new Date(at);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clockTime(at).slice(0, 8)}`;
+}
+
+const two = (number: number): string => String(number).padStart(2, '0');
 
 /** `3m20s ago`; 'never' for what never was. */
 export function ago(at: number | undefined): string {

@@ -21,7 +21,7 @@ const COME_BACK_MS = 2_000;
 const GATHER_MS = 300;
 /** With more changed machines than this, one request for the whole list is less work. */
 const ONE_BY_ONE = 8;
-/** Machines that were removed cause no event. */
+/** In case that something was missed. */
 const LIST_AGAIN_MS = 60_000;
 /** One BMC that the list leaves unexplained is asked about so often, and the same one not more often than that. */
 const EXPLAIN_MS = 1000;
@@ -84,6 +84,7 @@ export function followAppliance(): () => void {
 
   function take(event: Event): void {
     newest = event.id;
+    if (event.kind === 'machine.removed') refresher.wantList();
     if (event.machineId === undefined) return;
     tellTimeline(event);
     const isKnown = putEvent(event.machineId, event);

@@ -106,11 +106,12 @@ test('the plan of a boot setting', () => {
   assert.ok('patches' in plan);
   assert.deepEqual(
     plan.patches.map((patch) => [patch.boot, patch.quirks]),
-    [
-      [{ BootSourceOverrideTarget: 'Pxe', BootSourceOverrideEnabled: 'Continuous' }, []],
-      [{ BootSourceOverrideTarget: 'Pxe', BootSourceOverrideEnabled: 'Once' }, ['R5']],
-    ],
+    [[{ BootSourceOverrideTarget: 'Pxe', BootSourceOverrideEnabled: 'Continuous' }, []]],
   );
+  const onceOnly = { ...boot, 'BootSourceOverrideEnabled@Redfish.AllowableValues': ['Disabled', 'Once'] };
+  assert.deepEqual(planBoot(onceOnly, { device: 'network', firmware: 'uefi', isPersistent: true }, rules), {
+    refused: 'sets a boot device for the next boot only',
+  });
   const refused = planBoot(boot, { device: 'cd', isPersistent: false }, rules);
   assert.deepEqual(refused, { refused: 'cannot boot from cd: it takes Pxe, Hdd, and not Cd or UsbCd' });
 });

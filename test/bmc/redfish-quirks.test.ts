@@ -106,10 +106,13 @@ test('R4: sends what changed, and to those who want it all of it', async () => {
   );
 });
 
-test('R5: sets once what cannot be set for good, and tells it', () =>
+test('R5: what cannot be set for good is not set once instead, and is told as such', () =>
   withBmc({ faults: [{ name: 'no-continuous' }] }, async ({ driver, ids }) => {
-    await driver.setBoot({ ...PXE, isPersistent: true });
-    assert.deepEqual(await driver.boot(), { device: 'network', isPersistent: false, firmware: 'uefi' });
+    await assert.rejects(driver.setBoot({ ...PXE, isPersistent: true }), {
+      kind: 'unsupported',
+      message: /sets a boot device for the next boot only: .*Continuous is not in its list/,
+    });
+    assert.deepEqual(await driver.boot(), { device: 'none', isPersistent: false, firmware: 'uefi' });
     assert.ok(ids().includes('R5'));
   }));
 

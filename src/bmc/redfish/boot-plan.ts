@@ -31,6 +31,8 @@ const TARGETS: Readonly<Record<BootDevice, readonly string[]>> = {
   cd: ['Cd', 'UsbCd'],
   setup: ['BiosSetup'],
 };
+/** Why a boot device cannot be set for good where only one boot can (R5): another driver may. */
+export const ONCE_ONLY = 'sets a boot device for the next boot only';
 const MODES = { uefi: 'UEFI', bios: 'Legacy' } as const;
 
 /**
@@ -50,12 +52,10 @@ export function planBoot(boot: Resource, request: BootRequest, rules: Rules): Bo
     };
 
   const allowedEnabled = textsAt(boot, 'BootSourceOverrideEnabled@Redfish.AllowableValues') ?? [];
-  const canContinue = allowedEnabled.length === 0 || allowedEnabled.includes('Continuous');
-  const frequencies = isPersistent ? (canContinue ? ['Continuous', 'Once'] : ['Once']) : ['Once'];
-  const patches = frequencies.flatMap((enabled) =>
-    targets.map((target) => patchOf(boot, request, rules, target, enabled)),
-  );
-  return { patches };
+  if (isPersistent && allowedEnabled.length > 0 && !allowedEnabled.includes('Continuous'))
+    return { refused: ONCE_ONLY };
+  const enabled = isPersistent ? 'Continuous' : 'Once';
+  return { patches: targets.map((target) => patchOf(boot, request, rules, target, enabled)) };
 }
 
 function takeAway(boot: Resource, rules: Rules): BootPatch {
@@ -69,9 +69,9 @@ function takeAway(boot: Resource, rules: Rules): BootPatch {
 }
 
 function patchOf(boot: Resource, request: BootRequest, rules: Rules, target: string, enabled: string): BootPatch {
-  const { device, firmware, isPersistent, httpUri } = request;
+  const { device, firmware, httpUri } = request;
   const isWhole = rules.bootRequest === 'whole';
-  const quirks: string[] = isPersistent && enabled === 'Once' ? ['R5'] : [];
+  const quirks: string[] = [];
   const change: Record<string, unknown> = { BootSourceOverrideTarget: target };
   if (isWhole || rules.sendsEnabled === 'always' || textAt(boot, 'BootSourceOverrideEnabled') !== enabled)
     change.BootSourceOverrideEnabled = enabled;

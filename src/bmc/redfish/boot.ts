@@ -1,6 +1,6 @@
 import type { BootSetting, BootWish } from '../driver.ts';
 import { isSuccess } from './answer.ts';
-import { type BootPatch, type BootRequest, bootSettingOf, chooseDifference, planBoot } from './boot-plan.ts';
+import { type BootPatch, type BootRequest, bootSettingOf, chooseDifference, ONCE_ONLY, planBoot } from './boot-plan.ts';
 import type { Read } from './client.ts';
 import { writeDellHttpUri } from './dell-http.ts';
 import { readSystem, type Talk } from './discover.ts';
@@ -33,7 +33,10 @@ export async function requestBoot(talk: Talk, request: BootRequest): Promise<voi
   const { client, site } = talk;
   const holder = await findHolder(talk);
   const plan = planBoot(partAt(holder.resource, 'Boot'), request, site.rules);
-  if ('refused' in plan) throw client.error('unsupported', plan.refused);
+  if ('refused' in plan) {
+    if (plan.refused === ONCE_ONLY) client.note('R5');
+    throw client.error('unsupported', plan.refused);
+  }
 
   let current = holder;
   let refusal: Error | undefined;
@@ -48,7 +51,10 @@ export async function requestBoot(talk: Talk, request: BootRequest): Promise<voi
     for (const quirk of patch.quirks) client.note(quirk);
     return confirmBoot(talk, holder.path, patch);
   }
-  throw refusal;
+  if (!request.isPersistent) throw refusal;
+  // it lists Continuous and refuses it, whatever it names as the reason
+  client.note('R5');
+  throw client.error('unsupported', `${ONCE_ONLY}: ${refusal?.message}`);
 }
 
 /** Reads until it is as it was set; sets the mode once more when that alone was lost (R6). */

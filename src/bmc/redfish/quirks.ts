@@ -95,7 +95,7 @@ export const QUIRKS: readonly Quirk[] = [
   {
     id: 'R5',
     who: 'newer firmware of several makers',
-    what: 'has no continuous boot override: set once, to be set again before each power-on',
+    what: 'has no continuous boot override: what is set from now on is left to another driver',
     source: 'ironic management.py',
   },
   {
