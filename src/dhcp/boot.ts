@@ -10,6 +10,9 @@ import type { Mac } from '../wire/address.ts';
 import { setOption } from '../wire/dhcp-options.ts';
 import { discoveryControl, encodePxe } from '../wire/pxe.ts';
 
+/** Option 93 of a BIOS that boots by PXE, which is also what is taken for a client that sends none; by HTTP it would be 20. */
+const PXE_BIOS = 0;
+
 /** What a reply tells a boot client: the file (header field and option 67) and the options that make it believe it. */
 export type BootAnswer = {
   file?: string;
@@ -32,6 +35,8 @@ export function answerBoot(asked: BootQuestion): BootAnswer {
     return nothing('unknown-architecture', `no boot data: ${firmware.name} is not known here${byQuirk(firmware)}`);
   if (style === 'none') return nothing('style-none', 'no boot data: its PXE style is none');
   if (decision.kind === 'local') return answerLocal(firmware, mac, arrival);
+  if (firmware.transport === 'http' && firmware.architecture === PXE_BIOS)
+    return nothing('unknown-architecture', 'no boot data: an HTTP boot client that does not say its architecture');
 
   const loader = chooseLoader(firmware, asked.wanted);
   if (!loader) return nothing('no-loader', `no boot data: there is no loader for ${firmware.name}`);

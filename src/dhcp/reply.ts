@@ -65,6 +65,7 @@ export function composeReply(request: DhcpRequest, parts: ReplyParts): DhcpPacke
   // RFC 3011 2: a client that selects its subnet throws away what does not repeat that
   const selected = request.packet.options.get(optionCode('subnetSelection'));
   if (selected) options.set(optionCode('subnetSelection'), selected);
+  addMachineId(reply, request);
   addEchoes(reply, request);
   return reply;
 }
@@ -73,6 +74,7 @@ export function composeReply(request: DhcpRequest, parts: ReplyParts): DhcpPacke
 export function composeBootReply(request: DhcpRequest, type: 'offer' | 'ack', boot: BootAnswer): DhcpPacket {
   const reply = composeHeader(request, type);
   addBoot(reply, request, boot);
+  addMachineId(reply, request);
   addEchoes(reply, request);
   return reply;
 }
@@ -187,8 +189,6 @@ function addBoot(reply: DhcpPacket, request: DhcpRequest, boot: BootAnswer): voi
     if (wanted.includes(optionCode('tftpServers')))
       setOption(reply.options, 'tftpServers', [request.arrival.serverAddress]);
   }
-  const machineId = request.packet.options.get(optionCode('clientMachineId'));
-  if (machineId) reply.options.set(optionCode('clientMachineId'), machineId); // RFC 4578 2.3
 }
 
 function addToBoot(options: Map<number, Buffer>, boot: BootAnswer, set: ReplyParts['options']): void {
@@ -198,6 +198,12 @@ function addToBoot(options: Map<number, Buffer>, boot: BootAnswer, set: ReplyPar
     const theirs = set.get(code);
     if (ours && theirs) options.set(code, mergeBootOption(code, ours, theirs.bytes));
   }
+}
+
+/** RFC 4578 2.3: whoever sends its UUID gets it back, with a file or without. A NAK has no place for it (RFC 2131 4.3.1). */
+function addMachineId(reply: DhcpPacket, request: DhcpRequest): void {
+  const machineId = request.packet.options.get(optionCode('clientMachineId'));
+  if (machineId) reply.options.set(optionCode('clientMachineId'), machineId);
 }
 
 /** What has to come back as it was: the client identifier (RFC 6842) and, last of all, the relay's option 82 (RFC 3046 2.2). */

@@ -20,8 +20,7 @@ function behindRelay(request: DhcpRequest, giaddr: Ipv4, subnets: readonly Subne
   const link = request.relay?.information.linkSelection ?? getOption(request.packet, 'subnetSelection');
   const wanted = link ?? giaddr;
   const first =
-    subnets.find((subnet) => cidrContains(subnet.cidr, wanted)) ??
-    (link ? undefined : subnets.find((subnet) => subnet.relays.includes(giaddr)));
+    smallestOf(wanted, subnets) ?? (link ? undefined : subnets.find((subnet) => subnet.relays.includes(giaddr)));
   if (!first) return none('no-subnet', `${wanted} is on no subnet`);
   const wire = wireOf(first, subnets);
   if (!wire.some((subnet) => subnet.relays.includes(giaddr)))
@@ -33,7 +32,7 @@ function onOwnWire(request: DhcpRequest, subnets: readonly Subnet[]): Wire {
   const { arrival, packet, unicast } = request;
   // a renewal comes without the relay, routed: the address that the client has tells where it stands
   const isRenewal = unicast && packet.ciaddr !== NO_ADDRESS && !requestedAddress(packet);
-  const away = isRenewal ? subnets.find((one) => cidrContains(one.cidr, packet.ciaddr)) : undefined;
+  const away = isRenewal ? smallestOf(packet.ciaddr, subnets) : undefined;
   if (away && away.relays.length > 0) return { wire: wireOf(away, subnets) };
   const own = subnets.filter((subnet) => subnet.interface === arrival.interface);
   const first = own.find((subnet) => cidrContains(subnet.cidr, arrival.serverAddress)) ?? own[0];
@@ -43,6 +42,19 @@ function onOwnWire(request: DhcpRequest, subnets: readonly Subnet[]): Wire {
   if (!asked) return { wire };
   const selected = wire.find((subnet) => cidrContains(subnet.cidr, asked));
   return selected ? { wire: wireOf(selected, subnets) } : none('no-subnet', `${asked} is on no subnet of this wire`);
+}
+
+/** Subnets with the longest prefix first, by the list that they come from: one that is changed is another list. */
+const sorted = new WeakMap<readonly Subnet[], readonly Subnet[]>();
+
+/** The smallest network that an address is in: networks on wires that never meet may overlap. */
+function smallestOf(address: Ipv4, subnets: readonly Subnet[]): Subnet | undefined {
+  let bySize = sorted.get(subnets);
+  if (!bySize) {
+    bySize = subnets.toSorted((a, b) => b.cidr.prefix - a.cidr.prefix);
+    sorted.set(subnets, bySize);
+  }
+  return bySize.find((subnet) => cidrContains(subnet.cidr, address));
 }
 
 /** All subnets of that one's wire, itself first. */
