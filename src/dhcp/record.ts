@@ -61,7 +61,7 @@ export function createRecord(parts: RecordParts) {
   function commitLease(change: LeaseChange, now: Instant): void {
     if (change.kind === 'bind')
       for (const other of change.givesUp) leases.put({ ...other, state: 'released', expiresAt: now });
-    if (change.kind === 'decline') declines.note(change.lease.subnetId, now);
+    if (change.kind === 'decline') declines.note(change.lease.subnetId);
     leases.put(change.lease);
   }
 

@@ -2,7 +2,7 @@ import type { BatchDatagram, BatchUdp } from '../batch-udp.ts';
 import type { Events } from '../events.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Subnet } from '../model/network.ts';
-import type { Clock, Instant } from '../model/time.ts';
+import { after, type Clock, type Instant } from '../model/time.ts';
 import type { Arrival, OfferedBootenv } from '../model/view.ts';
 import type { Db } from '../store/db.ts';
 import type { Jobs } from '../store/jobs.ts';
@@ -68,7 +68,8 @@ type Datagram = {
   unicast: boolean;
   from: { address: string; port: number };
   via: BatchUdp;
-  receivedAt: Instant;
+  /** By the steady clock. */
+  receivedAt: number;
   /** How often the wire was asked for an address on its behalf. */
   probes: number;
 };
@@ -96,7 +97,7 @@ export type DhcpCounts = {
 
 /** DHCP on every served interface. All datagrams of one turn are decided in one transaction, made durable once, then answered. */
 export function createDhcpServer(options: DhcpServerOptions) {
-  const { machines, network, leases, events, clock } = options;
+  const { machines, network, leases, events, clock, steady } = options;
   const log = options.log ?? ((line: string) => console.error(`DHCP: ${line}`));
   const counts: DhcpCounts = {
     received: 0,
@@ -109,15 +110,24 @@ export function createDhcpServer(options: DhcpServerOptions) {
     truncated: 0,
   };
   const offers = createOffers();
-  const declines = createDeclines();
+  const declines = createDeclines(steady);
   const strangers = createStrangers();
   const ways = createWays(machines);
   const levels = createOptionLevels(options.optionSettings, once(log));
-  const conflicts = createConflicts({ clock, leases, events, log });
+  const conflicts = createConflicts({ clock, steady, leases, events, log });
   const seen = { ...options, offers, levels, declines: declines.count };
-  const look = createLook({ ...seen, isProbed: conflicts.isProbed, startedAt: clock() });
+  const running = { ...seen, isProbed: conflicts.isProbed, startedAt: clock() };
+  const look = createLook(running);
   const record = createRecord({ ...options, offers, declines, strangers, ways });
-  const house = createHouse({ ...options, offers, strangers, log });
+  const house = createHouse({
+    ...options,
+    offers,
+    strangers,
+    onStep: (ms) => {
+      running.startedAt = after(running.startedAt, ms);
+    },
+    log,
+  });
   const probers = new Map<string, Prober>();
   const stopLearning = events.listen((event) => {
     if (event.kind === 'file.served' && event.mac) ways.learn(event.mac, String(event.data?.name));
@@ -142,7 +152,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
   }
 
   function take(batch: readonly BatchDatagram[], how: Pick<Datagram, 'arrival' | 'door' | 'unicast' | 'via'>): void {
-    const receivedAt = clock();
+    const receivedAt = steady();
     counts.received += batch.length;
     for (const { bytes, address, port } of batch)
       queue.push({ ...how, bytes, from: { address, port }, receivedAt, probes: 0 });
@@ -165,7 +175,12 @@ export function createDhcpServer(options: DhcpServerOptions) {
     const giveUp = (error: unknown): void =>
       log(`${slice.length} requests could not be recorded: ${error instanceof Error ? error.stack : String(error)}`);
     try {
-      const { result, durable } = events.settleEarly(() => slice.flatMap((datagram) => answerOne(datagram) ?? []));
+      const now = clock();
+      const even = steady();
+      house.followClock(now, even);
+      const { result, durable } = events.settleEarly(() =>
+        slice.flatMap((datagram) => answerOne(datagram, now, even) ?? []),
+      );
       if (durable) durable.then(() => outbox.send(result), giveUp);
       else outbox.send(result);
     } catch (error) {
@@ -174,9 +189,9 @@ export function createDhcpServer(options: DhcpServerOptions) {
     wake();
   }
 
-  function answerOne(datagram: Datagram): Answer | undefined {
-    const now = clock();
-    if (!isStillAsked(datagram, now)) {
+  /** `now` is `even` by the steady clock. */
+  function answerOne(datagram: Datagram, now: Instant, even: number): Answer | undefined {
+    if (even - datagram.receivedAt > STALE_MS) {
       counts.stale++;
       return undefined;
     }
@@ -222,7 +237,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
     return conflicts.ask(prober, address, isNear ? 'arp' : 'icmp', request.mac, (answer) => {
       counts.probes++;
       if (answer.inUse) conflicts.note(subnet, address, answer.mac);
-      queue.push({ ...datagram, probes: datagram.probes + 1, receivedAt: clock() });
+      queue.push({ ...datagram, probes: datagram.probes + 1, receivedAt: steady() });
       wake();
     });
   }
@@ -246,10 +261,6 @@ export function createDhcpServer(options: DhcpServerOptions) {
       for (const prober of probers.values()) prober.close();
     },
   };
-}
-
-function isStillAsked(datagram: Datagram, now: Instant): boolean {
-  return now - datagram.receivedAt <= STALE_MS;
 }
 
 /** Tells each line once: a setting that cannot be sent would be told of with every datagram. */
