@@ -1,4 +1,5 @@
 import type { Clock, Instant } from '../model/time.ts';
+import type { Db } from '../store/db.ts';
 import type { Leases } from '../store/leases.ts';
 import type { Offers } from './offers.ts';
 import type { Strangers } from './strangers.ts';
@@ -12,8 +13,12 @@ const LEASES_A_ROUND = 100;
 /** The clock of the host may drift by this much between two looks; more is a step. */
 const STEP_MS = 2000;
 
+/** What could not be done is tried again, and told of, when this has passed: a full disk stays full for a while. */
+const RETRY_MS = 60_000;
+
 /** What is looked after. */
 export type HouseParts = {
+  db: Db;
   clock: Clock;
   /** Milliseconds that go on evenly whatever the host's clock is set to. */
   steady: () => number;
@@ -26,17 +31,34 @@ export type HouseParts = {
 };
 
 /** Looks once a second after what no datagram does: the host's clock, offers and leases that ended, strangers that were not told of. */
-export function createHouse({ clock, steady, leases, offers, strangers, onStep, log }: HouseParts) {
+export function createHouse({ db, clock, steady, leases, offers, strangers, onStep, log }: HouseParts) {
   let lastWall = clock();
   let lastSteady = steady();
 
+  const retryAt = new Map<string, number>();
+
   function keep(): void {
     const wall = clock();
-    followClock(wall, steady());
+    const even = steady();
+    attempt('the leases could not follow the clock', even, () => followClock(wall, even));
     offers.sweep(wall, OFFERS_A_ROUND);
-    leases.dropEnded((wall - FORGET_MS) as Instant, LEASES_A_ROUND);
+    attempt('ended leases could not be forgotten', even, () =>
+      // one transaction: the disk is waited for once, not for each of them
+      db.transact(() => leases.dropEnded((wall - FORGET_MS) as Instant, LEASES_A_ROUND)),
+    );
     const untold = strangers.takeUntold(wall);
     if (untold > 0) log(`${untold} leases of clients that are no machines were not written into the history`);
+  }
+
+  /** The disk may take nothing: that ends neither the program nor the rest of the work. */
+  function attempt(failure: string, even: number, work: () => void): void {
+    if (even < (retryAt.get(failure) ?? even)) return;
+    try {
+      work();
+    } catch (error) {
+      retryAt.set(failure, even + RETRY_MS);
+      log(`${failure}: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   /**
