@@ -47,7 +47,7 @@ export function createHouse({ db, clock, steady, leases, offers, strangers, onSt
       db.transact(() => leases.dropEnded((wall - FORGET_MS) as Instant, LEASES_A_ROUND)),
     );
     const untold = strangers.takeUntold(wall);
-    if (untold > 0) log(`${untold} leases of clients that are no machines were not written into the history`);
+    if (untold > 0) log(`${untold} exchanges of clients that are no machines were not written into the history`);
   }
 
   /** The disk may take nothing: that ends neither the program nor the rest of the work. */

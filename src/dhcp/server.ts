@@ -25,6 +25,7 @@ import { type Answer, createOutbox } from './outbox.ts';
 import type { Prober } from './probe.ts';
 import { createRequestQueue } from './queue.ts';
 import { createRecord } from './record.ts';
+import { createRefusals } from './refusals.ts';
 import { understandDhcp } from './request.ts';
 import { createStrangers } from './strangers.ts';
 import type { DhcpRequest, Door } from './view.ts';
@@ -93,6 +94,8 @@ export type DhcpCounts = {
   unsent: number;
   probes: number;
   truncated: number;
+  /** What could not be given, by the rule that said so, of those that createRefusals counts. */
+  refused: Record<string, number>;
 };
 
 /** DHCP on every served interface. All datagrams of one turn are decided in one transaction, made durable once, then answered. */
@@ -108,6 +111,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
     unsent: 0,
     probes: 0,
     truncated: 0,
+    refused: {},
   };
   const offers = createOffers();
   const declines = createDeclines(steady);
@@ -118,7 +122,8 @@ export function createDhcpServer(options: DhcpServerOptions) {
   const seen = { ...options, offers, levels, declines: declines.count };
   const running = { ...seen, isProbed: conflicts.isProbed, startedAt: clock() };
   const look = createLook(running);
-  const record = createRecord({ ...options, offers, declines, strangers, ways });
+  const refusals = createRefusals(counts.refused, events, steady);
+  const record = createRecord({ ...options, offers, declines, strangers, refusals, ways });
   const house = createHouse({
     ...options,
     offers,
