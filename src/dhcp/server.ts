@@ -13,6 +13,7 @@ import type { OptionSettings } from '../store/options.ts';
 import { type Ipv4, type Mac, macFromBytes } from '../wire/address.ts';
 import { getOption } from '../wire/dhcp-options.ts';
 import { type DhcpPacket, dhcpReplyLimit, encodeDhcp } from '../wire/dhcp-packet.ts';
+import { createAbsence } from './absence.ts';
 import { createConflicts } from './conflicts.ts';
 import { decideDhcp } from './decide.ts';
 import { createDeclines } from './declines.ts';
@@ -45,6 +46,8 @@ export type DhcpServerOptions = {
   clock: Clock;
   /** Milliseconds that go on evenly whatever the host's clock is set to. */
   steady: () => number;
+  /** The same of this very process, by which it knows that it was stopped: a test's time goes by while nobody is. */
+  loopTime?: () => number;
   /** Who we are among several Firstlights. */
   instance: string;
   failJob: (jobId: number, why: string) => void;
@@ -133,6 +136,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
     },
     log,
   });
+  const absence = createAbsence(options.loopTime ?? (() => performance.now()));
   const probers = new Map<string, Prober>();
   const stopLearning = events.listen((event) => {
     if (event.kind === 'file.served' && event.mac) ways.learn(event.mac, String(event.data?.name));
@@ -157,8 +161,12 @@ export function createDhcpServer(options: DhcpServerOptions) {
   }
 
   function take(batch: readonly BatchDatagram[], how: Pick<Datagram, 'arrival' | 'door' | 'unicast' | 'via'>): void {
-    const receivedAt = steady();
     counts.received += batch.length;
+    if (absence.wasLong()) {
+      counts.stale += batch.length;
+      return;
+    }
+    const receivedAt = steady();
     for (const { bytes, address, port } of batch)
       queue.push({ ...how, bytes, from: { address, port }, receivedAt, probes: 0 });
     wake();
@@ -262,6 +270,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
     close(): void {
       isClosed = true;
       house.close();
+      absence.close();
       stopLearning();
       for (const prober of probers.values()) prober.close();
     },
