@@ -245,9 +245,8 @@ export function createDhcpServer(options: DhcpServerOptions) {
   /** Ask the wire, and decide again when it has had its time to answer; false when it is not asked, and may be offered. */
   function probe(datagram: Datagram, request: DhcpRequest, address: Ipv4, subnet: Subnet): boolean {
     if (datagram.probes >= PROBES) return true;
-    const isNear = subnet.interface === request.arrival.interface;
     const prober = probers.get(request.arrival.interface);
-    return conflicts.ask(prober, address, isNear ? 'arp' : 'icmp', request.mac, (answer) => {
+    return conflicts.ask(prober, address, request.relay ? 'icmp' : 'arp', request.mac, (answer) => {
       counts.probes++;
       if (answer.inUse) conflicts.note(subnet, address, answer.mac);
       queue.push({ ...datagram, probes: datagram.probes + 1, receivedAt: steady() });
