@@ -1,6 +1,7 @@
 import type { Clock, Instant } from '../model/time.ts';
 import type { Db } from '../store/db.ts';
 import type { Leases } from '../store/leases.ts';
+import type { Newcomers } from './newcomers.ts';
 import type { Offers } from './offers.ts';
 import type { Strangers } from './strangers.ts';
 
@@ -25,13 +26,14 @@ export type HouseParts = {
   leases: Leases;
   offers: Offers;
   strangers: Strangers;
+  newcomers: Newcomers;
   /** Told of a step of the clock, in milliseconds, for what else is kept by the time of day. */
   onStep: (ms: number) => void;
   log: (line: string) => void;
 };
 
 /** Looks once a second after what no datagram does: the host's clock, offers and leases that ended, strangers that were not told of. */
-export function createHouse({ db, clock, steady, leases, offers, strangers, onStep, log }: HouseParts) {
+export function createHouse({ db, clock, steady, leases, offers, strangers, newcomers, onStep, log }: HouseParts) {
   let lastWall = clock();
   let lastSteady = steady();
 
@@ -48,6 +50,11 @@ export function createHouse({ db, clock, steady, leases, offers, strangers, onSt
     );
     const untold = strangers.takeUntold(wall);
     if (untold > 0) log(`${untold} exchanges of clients that are no machines were not written into the history`);
+    const unrecorded = newcomers.takeUnrecorded();
+    if (unrecorded > 0)
+      log(
+        `${unrecorded} new cards that boot were not recorded as machines, since too many came: they are when they boot again`,
+      );
   }
 
   /** The disk may take nothing: that ends neither the program nor the rest of the work. */

@@ -7,6 +7,7 @@ import type { Leases } from '../store/leases.ts';
 import type { BootStage, Machines } from '../store/machines.ts';
 import type { Mac } from '../wire/address.ts';
 import type { Declines } from './declines.ts';
+import type { Newcomers } from './newcomers.ts';
 import type { Offers } from './offers.ts';
 import { createOnceAMinute } from './once-a-minute.ts';
 import type { Refusals } from './refusals.ts';
@@ -22,6 +23,7 @@ export type RecordParts = {
   offers: Offers;
   declines: Declines;
   strangers: Strangers;
+  newcomers: Newcomers;
   refusals: Refusals;
   ways: Ways;
   /** Milliseconds that go on evenly whatever the host's clock is set to. */
@@ -32,8 +34,9 @@ export type RecordParts = {
 
 /** Commits what was decided (the lease, the offer, the boot) and tells the timeline. To be called inside a transaction. */
 export function createRecord(parts: RecordParts) {
-  const { machines, leases, events, offers, declines, strangers, refusals, ways, steady } = parts;
+  const { machines, leases, events, offers, declines, strangers, newcomers, refusals, ways, steady } = parts;
   const silences = createOnceAMinute<string>(steady);
+  const refusedCards = createOnceAMinute<number>(steady);
   const bootStrangers = createOnceAMinute<Mac>(steady);
 
   /** `isNewBoot`: the request begins the boot that `view` has the number of. */
@@ -53,7 +56,8 @@ export function createRecord(parts: RecordParts) {
     const isBootClient = request.firmware.stage !== 'os';
     const known = view.boot?.machine;
     // an unknown machine is recorded once it takes a lease: a storm of DISCOVERs leaves no trace on disk
-    const isNew = !known && request.mac !== undefined && isBootClient && decision.lease?.kind === 'bind';
+    const mayBeNew = !known && request.mac !== undefined && isBootClient && decision.lease?.kind === 'bind';
+    const isNew = mayBeNew && newcomers.mayRecord();
     const machine = isNew && request.mac ? parts.recordMachine(request.mac) : known;
     if (machine && known && request.mac && !known.macs.includes(request.mac) && decision.lease?.kind === 'bind')
       adoptCard(request.mac, known);
@@ -97,6 +101,14 @@ export function createRecord(parts: RecordParts) {
 
   /** The port of a relay that stands for a machine brought a card that nobody knew: it was replaced. */
   function adoptCard(mac: Mac, machine: Machine): void {
+    if (!newcomers.mayAdopt(machine.id)) {
+      if (refusedCards.turn(machine.id) === undefined) return;
+      return void events.emit({
+        kind: 'machine.changed',
+        text: `${mac} came through the port of ${machine.name} and is not made a card of ${machine.name}, which got enough new ones today`,
+        machineId: machine.id,
+      });
+    }
     machines.addMac(machine.id, mac);
     events.emit({
       kind: 'machine.changed',

@@ -20,6 +20,7 @@ import { createDeclines } from './declines.ts';
 import { watcherOf, watchMark } from './foreign.ts';
 import { createHouse } from './house.ts';
 import { createLook } from './look.ts';
+import { createNewcomers } from './newcomers.ts';
 import { createOffers } from './offers.ts';
 import { createOptionLevels } from './options.ts';
 import { type Answer, createOutbox } from './outbox.ts';
@@ -119,6 +120,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
   const offers = createOffers();
   const declines = createDeclines(steady);
   const strangers = createStrangers();
+  const newcomers = createNewcomers(steady);
   const ways = createWays(machines);
   const levels = createOptionLevels(options.optionSettings, once(log));
   const conflicts = createConflicts({ clock, steady, leases, events, log });
@@ -126,11 +128,12 @@ export function createDhcpServer(options: DhcpServerOptions) {
   const running = { ...seen, isProbed: conflicts.isProbed, startedAt: clock() };
   const look = createLook(running);
   const refusals = createRefusals(counts.refused, events, steady);
-  const record = createRecord({ ...options, offers, declines, strangers, refusals, ways });
+  const record = createRecord({ ...options, offers, declines, strangers, newcomers, refusals, ways });
   const house = createHouse({
     ...options,
     offers,
     strangers,
+    newcomers,
     onStep: (ms) => {
       running.startedAt = after(running.startedAt, ms);
     },
