@@ -30,7 +30,7 @@ import { createRecord } from './record.ts';
 import { createRefusals } from './refusals.ts';
 import { understandDhcp } from './request.ts';
 import { createStrangers } from './strangers.ts';
-import type { DhcpRequest, Door } from './view.ts';
+import type { DhcpDecision, DhcpRequest, DhcpView, Door } from './view.ts';
 import { createWays } from './ways.ts';
 
 /** What a server reads, writes and tells. */
@@ -79,6 +79,15 @@ type Datagram = {
   probes: number;
 };
 
+/** What came of one request, of which nothing has been done yet. */
+type Decided = {
+  request: DhcpRequest;
+  view: DhcpView;
+  decision: DhcpDecision;
+  isNewBoot: boolean;
+  answer: Answer | undefined;
+};
+
 /** A client whose request has waited this long has asked again: the answer would be to a question nobody asks any more. */
 const STALE_MS = 2000;
 /** So many are decided in one transaction; timers and files get their turn in between. */
@@ -92,6 +101,8 @@ const ONCE_LINES = 1000;
 export type DhcpCounts = {
   received: number;
   malformed: number;
+  /** Could not be decided by a fault of ours, which the log tells. */
+  failed: number;
   stale: number;
   dropped: number;
   sent: number;
@@ -106,9 +117,11 @@ export type DhcpCounts = {
 export function createDhcpServer(options: DhcpServerOptions) {
   const { machines, network, leases, events, clock, steady } = options;
   const log = options.log ?? ((line: string) => console.error(`DHCP: ${line}`));
+  const logOnce = once(log);
   const counts: DhcpCounts = {
     received: 0,
     malformed: 0,
+    failed: 0,
     stale: 0,
     dropped: 0,
     sent: 0,
@@ -122,7 +135,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
   const strangers = createStrangers();
   const newcomers = createNewcomers(steady);
   const ways = createWays(machines);
-  const levels = createOptionLevels(options.optionSettings, once(log));
+  const levels = createOptionLevels(options.optionSettings, logOnce);
   const conflicts = createConflicts({ clock, steady, leases, events, log });
   const seen = { ...options, offers, levels, declines: declines.count };
   const running = { ...seen, isProbed: conflicts.isProbed, startedAt: clock() };
@@ -211,6 +224,24 @@ export function createDhcpServer(options: DhcpServerOptions) {
       counts.stale++;
       return undefined;
     }
+    const decided = decideOrTell(datagram, now);
+    if (!decided) return undefined;
+    record(decided.request, decided.view, decided.decision, decided.isNewBoot, now);
+    return decided.answer;
+  }
+
+  /** Deciding changes nothing, so what cannot be decided by a fault of ours costs the others of the slice no answer. */
+  function decideOrTell(datagram: Datagram, now: Instant): Decided | undefined {
+    try {
+      return decide(datagram, now);
+    } catch (error) {
+      counts.failed++;
+      logOnce(`a request could not be decided: ${error instanceof Error ? error.stack : String(error)}`);
+      return undefined;
+    }
+  }
+
+  function decide(datagram: Datagram, now: Instant): Decided | undefined {
     const request = understandDhcp(datagram);
     if (!request) {
       counts.malformed++;
@@ -225,14 +256,14 @@ export function createDhcpServer(options: DhcpServerOptions) {
       if (probe(datagram, request, decision.address, decision.subnet)) return undefined;
       decision = decideDhcp(request, view);
     }
-    record(request, view, decision, isNewBoot, now);
-    if (decision.kind !== 'reply') return undefined;
+    if (decision.kind !== 'reply') return { request, view, decision, isNewBoot, answer: undefined };
     const { address, port } = decision.to;
-    return {
+    const answer = {
       datagram: { bytes: encode(request, decision.packet), address, port },
       via: datagram.via,
       delayMs: view.boot?.machine?.replyDelayMs ?? 0,
     };
+    return { request, view, decision, isNewBoot, answer };
   }
 
   function encode({ packet, firmware }: DhcpRequest, reply: DhcpPacket): Buffer {
@@ -279,7 +310,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
   };
 }
 
-/** Tells each line once: a setting that cannot be sent would be told of with every datagram. */
+/** Tells each line once: a setting that cannot be sent, or a fault of ours, would be told of with every datagram. */
 function once(log: (line: string) => void): (line: string) => void {
   const told = new Set<string>();
   return (line) => {
