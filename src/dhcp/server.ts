@@ -22,6 +22,7 @@ import { createHouse } from './house.ts';
 import { createLook } from './look.ts';
 import { createNewcomers } from './newcomers.ts';
 import { createOffers } from './offers.ts';
+import { createOnceAMinute } from './once-a-minute.ts';
 import { createOptionLevels } from './options.ts';
 import { type Answer, createOutbox } from './outbox.ts';
 import type { Prober } from './probe.ts';
@@ -159,6 +160,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
   });
   const queue = createRequestQueue<Datagram>(isKnown);
   const outbox = createOutbox(counts, log);
+  const failures = createOnceAMinute<string>(steady);
   let isAwake = false;
   let isClosed = false;
 
@@ -201,8 +203,14 @@ export function createDhcpServer(options: DhcpServerOptions) {
     const slice = queue.take(SLICE);
     counts.dropped = queue.dropped();
     // nothing was made durable, so nothing is answered; the clients will ask again
-    const giveUp = (error: unknown): void =>
-      log(`${slice.length} requests could not be recorded: ${error instanceof Error ? error.stack : String(error)}`);
+    const giveUp = (error: unknown): void => {
+      const leftOut = failures.turn(String(error));
+      if (leftOut === undefined) return;
+      const before = leftOut > 0 ? `, nor those of ${leftOut} slices before` : '';
+      log(
+        `${slice.length} requests could not be recorded${before}: ${error instanceof Error ? error.stack : String(error)}`,
+      );
+    };
     try {
       const now = clock();
       const even = steady();

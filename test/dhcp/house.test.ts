@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Ipv4 } from '../../src/wire/address.ts';
 import { SERVER, withHarness } from '../harness.ts';
 
 const DAY = 24 * 3600 * 1000;
@@ -36,6 +37,25 @@ test('a disk that takes nothing does not end the program, and what the house cou
     harness.pass(60_000);
     dhcp.keepHouse();
     assert.equal(leases.all().length, 0);
+  });
+});
+
+test('requests that a full disk does not take are told of once a minute, with how often', () => {
+  const log: string[] = [];
+  return withHarness({ log: (line) => log.push(line) }, async (harness) => {
+    const take = () => harness.ask({ type: 'request', asks: '10.77.0.105' as Ipv4 });
+    harness.db.sql.pragma('query_only = 1');
+    for (let time = 0; time < 20; time++) assert.equal(await take(), undefined);
+    assert.equal(log.length, 1);
+    harness.pass(60_000);
+    assert.equal(await take(), undefined);
+    assert.match(
+      log[1] ?? '',
+      /^DHCP: 1 requests could not be recorded, nor those of 19 slices before: SqliteError: .*readonly/,
+    );
+    harness.db.sql.pragma('query_only = 0');
+    assert.equal((await take())?.yiaddr, '10.77.0.105');
+    assert.equal(log.length, 2);
   });
 });
 
