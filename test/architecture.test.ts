@@ -83,7 +83,9 @@ const PURE: readonly string[] = [
   'model/',
   'dhcp/import/',
   ...'decide loaders paths file library render script context'.split(' ').map((name) => `boot/${name}.ts`),
-  ...'decide proxy request wire lease reply target boot boot-options view foreign'.split(' ').map((name) => `dhcp/${name}.ts`),
+  ...'decide proxy request wire lease reply target boot boot-options view foreign'
+    .split(' ')
+    .map((name) => `dhcp/${name}.ts`),
   ...'plan advance rights'.split(' ').map((name) => `workflow/${name}.ts`),
   ...'order retry health polling other-way boot-order'.split(' ').map((name) => `bmc/${name}.ts`),
 ];

@@ -1,6 +1,6 @@
 import type { Events } from '../events.ts';
 import { isHeld, type Subnet } from '../model/network.ts';
-import type { Clock, Instant } from '../model/time.ts';
+import type { Clock } from '../model/time.ts';
 import type { Leases } from '../store/leases.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
 import { restingLease } from './decide.ts';
@@ -16,17 +16,25 @@ const REMEMBERED = 10_000;
 const REST_MINUTES = 10;
 
 /** What a conflict is written to. */
-export type ConflictParts = { clock: Clock; leases: Leases; events: Events; log: (line: string) => void };
+export type ConflictParts = {
+  clock: Clock;
+  /** Milliseconds that go on evenly whatever the host's clock is set to. */
+  steady: () => number;
+  leases: Leases;
+  events: Events;
+  log: (line: string) => void;
+};
 
 /** When the wire is asked for an address before it is offered, what it said, and what is kept of that. */
-export function createConflicts({ clock, leases, events, log }: ConflictParts) {
-  const free = new Map<Ipv4, Instant>();
+export function createConflicts({ clock, steady, leases, events, log }: ConflictParts) {
+  /** Until when, by the steady clock: the oldest first. */
+  const free = new Map<Ipv4, number>();
   let second = 0;
   let asked = 0;
-  let stormUntil = 0;
+  let stormUntil = Number.NEGATIVE_INFINITY;
 
   /** Whether one more question fits into calm; notes the storm when it does not. */
-  function isCalm(now: Instant): boolean {
+  function isCalm(now: number): boolean {
     if (now < stormUntil) return false;
     const present = Math.floor(now / 1000);
     if (present !== second) {
@@ -41,9 +49,8 @@ export function createConflicts({ clock, leases, events, log }: ConflictParts) {
   return {
     /** Whether an address may be offered as far as the wire is concerned: it was asked, or there is no time to. */
     isProbed(address: Ipv4): boolean {
-      const until = free.get(address);
-      if (until !== undefined && until > clock()) return true;
-      return clock() < stormUntil;
+      const now = steady();
+      return now < stormUntil || (free.get(address) ?? now) > now;
     },
 
     /**
@@ -63,7 +70,7 @@ export function createConflicts({ clock, leases, events, log }: ConflictParts) {
         if (!isOther) remember(address);
         then(isOther ? answer : { inUse: false });
       };
-      if (prober && isCalm(clock()) && prober.ask(address, how, settle) === 'asked') return true;
+      if (prober && isCalm(steady()) && prober.ask(address, how, settle) === 'asked') return true;
       remember(address);
       return false;
     },
@@ -92,7 +99,7 @@ export function createConflicts({ clock, leases, events, log }: ConflictParts) {
 
   function remember(address: Ipv4): void {
     free.delete(address);
-    free.set(address, (clock() + FREE_MS) as Instant);
+    free.set(address, steady() + FREE_MS);
     for (const oldest of free.keys()) {
       if (free.size <= REMEMBERED) break;
       free.delete(oldest);

@@ -1,21 +1,17 @@
-import type { Instant } from '../model/time.ts';
-
 const MINUTE_MS = 60_000;
 
-/** The DECLINEs that were believed on each subnet in the last minute. */
-export function createDeclines() {
-  const bySubnet = new Map<number, Instant[]>();
+/** The DECLINEs that were believed on each subnet in the last minute of `steady`, the milliseconds that go on evenly. */
+export function createDeclines(steady: () => number) {
+  const bySubnet = new Map<number, number[]>();
 
-  function lately(subnetId: number, now: Instant): Instant[] {
+  function lately(subnetId: number): number[] {
+    const now = steady();
     return (bySubnet.get(subnetId) ?? []).filter((at) => now - at < MINUTE_MS);
   }
 
   return {
-    note(subnetId: number, now: Instant): void {
-      bySubnet.set(subnetId, [...lately(subnetId, now), now]);
-    },
-    /** How many there were in the minute before `now`. */
-    count: (subnetId: number, now: Instant): number => lately(subnetId, now).length,
+    note: (subnetId: number): void => void bySubnet.set(subnetId, [...lately(subnetId), steady()]),
+    count: (subnetId: number): number => lately(subnetId).length,
   };
 }
 

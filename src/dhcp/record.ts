@@ -7,7 +7,10 @@ import type { Leases } from '../store/leases.ts';
 import type { BootStage, Machines } from '../store/machines.ts';
 import type { Mac } from '../wire/address.ts';
 import type { Declines } from './declines.ts';
+import type { Newcomers } from './newcomers.ts';
 import type { Offers } from './offers.ts';
+import { createOnceAMinute } from './once-a-minute.ts';
+import type { Refusals } from './refusals.ts';
 import type { Strangers } from './strangers.ts';
 import type { DhcpDecision, DhcpRequest, DhcpView, LeaseChange } from './view.ts';
 import type { Ways } from './ways.ts';
@@ -20,14 +23,21 @@ export type RecordParts = {
   offers: Offers;
   declines: Declines;
   strangers: Strangers;
+  newcomers: Newcomers;
+  refusals: Refusals;
   ways: Ways;
+  /** Milliseconds that go on evenly whatever the host's clock is set to. */
+  steady: () => number;
   failJob: (jobId: number, why: string) => void;
   recordMachine: (mac: Mac) => Machine;
 };
 
 /** Commits what was decided (the lease, the offer, the boot) and tells the timeline. To be called inside a transaction. */
 export function createRecord(parts: RecordParts) {
-  const { machines, leases, events, offers, declines, strangers, ways } = parts;
+  const { machines, leases, events, offers, declines, strangers, newcomers, refusals, ways, steady } = parts;
+  const silences = createOnceAMinute<string>(steady);
+  const refusedCards = createOnceAMinute<number>(steady);
+  const bootStrangers = createOnceAMinute<Mac>(steady);
 
   /** `isNewBoot`: the request begins the boot that `view` has the number of. */
   function record(
@@ -46,7 +56,8 @@ export function createRecord(parts: RecordParts) {
     const isBootClient = request.firmware.stage !== 'os';
     const known = view.boot?.machine;
     // an unknown machine is recorded once it takes a lease: a storm of DISCOVERs leaves no trace on disk
-    const isNew = !known && request.mac !== undefined && isBootClient && decision.lease?.kind === 'bind';
+    const mayBeNew = !known && request.mac !== undefined && isBootClient && decision.lease?.kind === 'bind';
+    const isNew = mayBeNew && newcomers.mayRecord();
     const machine = isNew && request.mac ? parts.recordMachine(request.mac) : known;
     if (machine && known && request.mac && !known.macs.includes(request.mac) && decision.lease?.kind === 'bind')
       adoptCard(request.mac, known);
@@ -55,18 +66,49 @@ export function createRecord(parts: RecordParts) {
       noteBoot(request, machine, isNew ? machine.boot + 1 : view.boot.boot, isNew || isNewBoot, now);
     if (decision.boot?.kind === 'local' && decision.boot.failJob && view.boot?.job)
       parts.failJob(view.boot.job.id, decision.boot.failJob);
-    if (machine || (decision.lease && strangers.mayTell(now))) events.emit(exchangeEvent(request, decision));
+    if (machine) tellOfMachine(machine, request, decision);
+    else tellOfStranger(request, decision, now);
+    if (decision.kind === 'silent' && decision.because[0]) refusals.note(decision.because[0]);
+  }
+
+  /** All of what a machine does, but that it is refused the same again: whoever is not answered asks again and again. */
+  function tellOfMachine(machine: Machine, request: DhcpRequest, decision: DhcpDecision): void {
+    const isRefusal = decision.kind === 'silent' && !decision.lease;
+    const leftOut = isRefusal ? silences.turn(`${machine.id} ${decision.because[0]?.rule}`) : 0;
+    if (leftOut === undefined) return;
+    const event = exchangeEvent(request, decision);
+    if (leftOut > 0) event.text += ` (${leftOut} times more since this was last told)`;
+    events.emit(event);
+  }
+
+  /** Of others what takes a lease, and what would go unseen since nothing comes after it: see isLastWord. */
+  function tellOfStranger(request: DhcpRequest, decision: DhcpDecision, now: Instant): void {
+    if (decision.lease) {
+      if (strangers.mayTell(now)) events.emit(exchangeEvent(request, decision));
+      return;
+    }
+    if (!request.mac || !isLastWord(request, decision) || bootStrangers.turn(request.mac) === undefined) return;
+    if (strangers.mayTell(now)) events.emit(exchangeEvent(request, decision));
+    else bootStrangers.forget(request.mac);
   }
 
   function commitLease(change: LeaseChange, now: Instant): void {
     if (change.kind === 'bind')
       for (const other of change.givesUp) leases.put({ ...other, state: 'released', expiresAt: now });
-    if (change.kind === 'decline') declines.note(change.lease.subnetId, now);
+    if (change.kind === 'decline') declines.note(change.lease.subnetId);
     leases.put(change.lease);
   }
 
   /** The port of a relay that stands for a machine brought a card that nobody knew: it was replaced. */
   function adoptCard(mac: Mac, machine: Machine): void {
+    if (!newcomers.mayAdopt(machine.id)) {
+      if (refusedCards.turn(machine.id) === undefined) return;
+      return void events.emit({
+        kind: 'machine.changed',
+        text: `${mac} came through the port of ${machine.name} and is not made a card of ${machine.name}, which got enough new ones today`,
+        machineId: machine.id,
+      });
+    }
     machines.addMac(machine.id, mac);
     events.emit({
       kind: 'machine.changed',
@@ -92,6 +134,16 @@ export function createRecord(parts: RecordParts) {
   }
 
   return record;
+}
+
+/**
+ * Whether a boot client may not be heard of again: firmware that is offered no boot data sends no REQUEST, and beside another
+ * server the lease is not ours.
+ */
+function isLastWord({ firmware, door }: DhcpRequest, decision: DhcpDecision): boolean {
+  if (firmware.stage === 'os') return false;
+  if (door !== 'server' && decision.kind === 'reply') return true;
+  return firmware.mode === 'unknown' && decision.because.some(({ rule }) => rule === 'unknown-architecture');
 }
 
 /** What the timeline says of an exchange: who asked for what, and what came of it. */

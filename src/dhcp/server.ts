@@ -2,7 +2,7 @@ import type { BatchDatagram, BatchUdp } from '../batch-udp.ts';
 import type { Events } from '../events.ts';
 import type { Machine } from '../model/machine.ts';
 import type { Subnet } from '../model/network.ts';
-import type { Clock, Instant } from '../model/time.ts';
+import { after, type Clock, type Instant } from '../model/time.ts';
 import type { Arrival, OfferedBootenv } from '../model/view.ts';
 import type { Db } from '../store/db.ts';
 import type { Jobs } from '../store/jobs.ts';
@@ -13,21 +13,25 @@ import type { OptionSettings } from '../store/options.ts';
 import { type Ipv4, type Mac, macFromBytes } from '../wire/address.ts';
 import { getOption } from '../wire/dhcp-options.ts';
 import { type DhcpPacket, dhcpReplyLimit, encodeDhcp } from '../wire/dhcp-packet.ts';
+import { createAbsence } from './absence.ts';
 import { createConflicts } from './conflicts.ts';
 import { decideDhcp } from './decide.ts';
 import { createDeclines } from './declines.ts';
 import { watcherOf, watchMark } from './foreign.ts';
 import { createHouse } from './house.ts';
 import { createLook } from './look.ts';
+import { createNewcomers } from './newcomers.ts';
 import { createOffers } from './offers.ts';
+import { createOnceAMinute } from './once-a-minute.ts';
 import { createOptionLevels } from './options.ts';
 import { type Answer, createOutbox } from './outbox.ts';
 import type { Prober } from './probe.ts';
 import { createRequestQueue } from './queue.ts';
 import { createRecord } from './record.ts';
+import { createRefusals } from './refusals.ts';
 import { understandDhcp } from './request.ts';
 import { createStrangers } from './strangers.ts';
-import type { DhcpRequest, Door } from './view.ts';
+import type { DhcpDecision, DhcpRequest, DhcpView, Door } from './view.ts';
 import { createWays } from './ways.ts';
 
 /** What a server reads, writes and tells. */
@@ -44,6 +48,8 @@ export type DhcpServerOptions = {
   clock: Clock;
   /** Milliseconds that go on evenly whatever the host's clock is set to. */
   steady: () => number;
+  /** The same of this very process, by which it knows that it was stopped: a test's time goes by while nobody is. */
+  loopTime?: () => number;
   /** Who we are among several Firstlights. */
   instance: string;
   failJob: (jobId: number, why: string) => void;
@@ -68,9 +74,19 @@ type Datagram = {
   unicast: boolean;
   from: { address: string; port: number };
   via: BatchUdp;
-  receivedAt: Instant;
+  /** By the steady clock. */
+  receivedAt: number;
   /** How often the wire was asked for an address on its behalf. */
   probes: number;
+};
+
+/** What came of one request, of which nothing has been done yet. */
+type Decided = {
+  request: DhcpRequest;
+  view: DhcpView;
+  decision: DhcpDecision;
+  isNewBoot: boolean;
+  answer: Answer | undefined;
 };
 
 /** A client whose request has waited this long has asked again: the answer would be to a question nobody asks any more. */
@@ -86,44 +102,65 @@ const ONCE_LINES = 1000;
 export type DhcpCounts = {
   received: number;
   malformed: number;
+  /** Could not be decided by a fault of ours, which the log tells. */
+  failed: number;
   stale: number;
   dropped: number;
   sent: number;
   unsent: number;
   probes: number;
   truncated: number;
+  /** What could not be given, by the rule that said so, of those that createRefusals counts. */
+  refused: Record<string, number>;
 };
 
 /** DHCP on every served interface. All datagrams of one turn are decided in one transaction, made durable once, then answered. */
 export function createDhcpServer(options: DhcpServerOptions) {
-  const { machines, network, leases, events, clock } = options;
+  const { machines, network, leases, events, clock, steady } = options;
   const log = options.log ?? ((line: string) => console.error(`DHCP: ${line}`));
+  const logOnce = once(log);
   const counts: DhcpCounts = {
     received: 0,
     malformed: 0,
+    failed: 0,
     stale: 0,
     dropped: 0,
     sent: 0,
     unsent: 0,
     probes: 0,
     truncated: 0,
+    refused: {},
   };
   const offers = createOffers();
-  const declines = createDeclines();
+  const declines = createDeclines(steady);
   const strangers = createStrangers();
+  const newcomers = createNewcomers(steady);
   const ways = createWays(machines);
-  const levels = createOptionLevels(options.optionSettings, once(log));
-  const conflicts = createConflicts({ clock, leases, events, log });
+  const levels = createOptionLevels(options.optionSettings, logOnce);
+  const conflicts = createConflicts({ clock, steady, leases, events, log });
   const seen = { ...options, offers, levels, declines: declines.count };
-  const look = createLook({ ...seen, isProbed: conflicts.isProbed, startedAt: clock() });
-  const record = createRecord({ ...options, offers, declines, strangers, ways });
-  const house = createHouse({ ...options, offers, strangers, log });
+  const running = { ...seen, isProbed: conflicts.isProbed, startedAt: clock() };
+  const look = createLook(running);
+  const refusals = createRefusals(counts.refused, events, steady);
+  const record = createRecord({ ...options, offers, declines, strangers, newcomers, refusals, ways });
+  const house = createHouse({
+    ...options,
+    offers,
+    strangers,
+    newcomers,
+    onStep: (ms) => {
+      running.startedAt = after(running.startedAt, ms);
+    },
+    log,
+  });
+  const absence = createAbsence(options.loopTime ?? (() => performance.now()));
   const probers = new Map<string, Prober>();
   const stopLearning = events.listen((event) => {
     if (event.kind === 'file.served' && event.mac) ways.learn(event.mac, String(event.data?.name));
   });
   const queue = createRequestQueue<Datagram>(isKnown);
   const outbox = createOutbox(counts, log);
+  const failures = createOnceAMinute<string>(steady);
   let isAwake = false;
   let isClosed = false;
 
@@ -142,8 +179,12 @@ export function createDhcpServer(options: DhcpServerOptions) {
   }
 
   function take(batch: readonly BatchDatagram[], how: Pick<Datagram, 'arrival' | 'door' | 'unicast' | 'via'>): void {
-    const receivedAt = clock();
     counts.received += batch.length;
+    if (absence.wasLong()) {
+      counts.stale += batch.length;
+      return;
+    }
+    const receivedAt = steady();
     for (const { bytes, address, port } of batch)
       queue.push({ ...how, bytes, from: { address, port }, receivedAt, probes: 0 });
     wake();
@@ -162,10 +203,21 @@ export function createDhcpServer(options: DhcpServerOptions) {
     const slice = queue.take(SLICE);
     counts.dropped = queue.dropped();
     // nothing was made durable, so nothing is answered; the clients will ask again
-    const giveUp = (error: unknown): void =>
-      log(`${slice.length} requests could not be recorded: ${error instanceof Error ? error.stack : String(error)}`);
+    const giveUp = (error: unknown): void => {
+      const leftOut = failures.turn(String(error));
+      if (leftOut === undefined) return;
+      const before = leftOut > 0 ? `, nor those of ${leftOut} slices before` : '';
+      log(
+        `${slice.length} requests could not be recorded${before}: ${error instanceof Error ? error.stack : String(error)}`,
+      );
+    };
     try {
-      const { result, durable } = events.settleEarly(() => slice.flatMap((datagram) => answerOne(datagram) ?? []));
+      const now = clock();
+      const even = steady();
+      house.followClock(now, even);
+      const { result, durable } = events.settleEarly(() =>
+        slice.flatMap((datagram) => answerOne(datagram, now, even) ?? []),
+      );
       if (durable) durable.then(() => outbox.send(result), giveUp);
       else outbox.send(result);
     } catch (error) {
@@ -174,12 +226,30 @@ export function createDhcpServer(options: DhcpServerOptions) {
     wake();
   }
 
-  function answerOne(datagram: Datagram): Answer | undefined {
-    const now = clock();
-    if (!isStillAsked(datagram, now)) {
+  /** `now` is `even` by the steady clock. */
+  function answerOne(datagram: Datagram, now: Instant, even: number): Answer | undefined {
+    if (even - datagram.receivedAt > STALE_MS) {
       counts.stale++;
       return undefined;
     }
+    const decided = decideOrTell(datagram, now);
+    if (!decided) return undefined;
+    record(decided.request, decided.view, decided.decision, decided.isNewBoot, now);
+    return decided.answer;
+  }
+
+  /** Deciding changes nothing, so what cannot be decided by a fault of ours costs the others of the slice no answer. */
+  function decideOrTell(datagram: Datagram, now: Instant): Decided | undefined {
+    try {
+      return decide(datagram, now);
+    } catch (error) {
+      counts.failed++;
+      logOnce(`a request could not be decided: ${error instanceof Error ? error.stack : String(error)}`);
+      return undefined;
+    }
+  }
+
+  function decide(datagram: Datagram, now: Instant): Decided | undefined {
     const request = understandDhcp(datagram);
     if (!request) {
       counts.malformed++;
@@ -194,14 +264,14 @@ export function createDhcpServer(options: DhcpServerOptions) {
       if (probe(datagram, request, decision.address, decision.subnet)) return undefined;
       decision = decideDhcp(request, view);
     }
-    record(request, view, decision, isNewBoot, now);
-    if (decision.kind !== 'reply') return undefined;
+    if (decision.kind !== 'reply') return { request, view, decision, isNewBoot, answer: undefined };
     const { address, port } = decision.to;
-    return {
+    const answer = {
       datagram: { bytes: encode(request, decision.packet), address, port },
       via: datagram.via,
       delayMs: view.boot?.machine?.replyDelayMs ?? 0,
     };
+    return { request, view, decision, isNewBoot, answer };
   }
 
   function encode({ packet, firmware }: DhcpRequest, reply: DhcpPacket): Buffer {
@@ -217,12 +287,11 @@ export function createDhcpServer(options: DhcpServerOptions) {
   /** Ask the wire, and decide again when it has had its time to answer; false when it is not asked, and may be offered. */
   function probe(datagram: Datagram, request: DhcpRequest, address: Ipv4, subnet: Subnet): boolean {
     if (datagram.probes >= PROBES) return true;
-    const isNear = subnet.interface === request.arrival.interface;
     const prober = probers.get(request.arrival.interface);
-    return conflicts.ask(prober, address, isNear ? 'arp' : 'icmp', request.mac, (answer) => {
+    return conflicts.ask(prober, address, request.relay ? 'icmp' : 'arp', request.mac, (answer) => {
       counts.probes++;
       if (answer.inUse) conflicts.note(subnet, address, answer.mac);
-      queue.push({ ...datagram, probes: datagram.probes + 1, receivedAt: clock() });
+      queue.push({ ...datagram, probes: datagram.probes + 1, receivedAt: steady() });
       wake();
     });
   }
@@ -242,17 +311,14 @@ export function createDhcpServer(options: DhcpServerOptions) {
     close(): void {
       isClosed = true;
       house.close();
+      absence.close();
       stopLearning();
       for (const prober of probers.values()) prober.close();
     },
   };
 }
 
-function isStillAsked(datagram: Datagram, now: Instant): boolean {
-  return now - datagram.receivedAt <= STALE_MS;
-}
-
-/** Tells each line once: a setting that cannot be sent would be told of with every datagram. */
+/** Tells each line once: a setting that cannot be sent, or a fault of ours, would be told of with every datagram. */
 function once(log: (line: string) => void): (line: string) => void {
   const told = new Set<string>();
   return (line) => {

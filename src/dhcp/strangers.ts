@@ -1,6 +1,6 @@
 import type { Instant } from '../model/time.ts';
 
-/** Clients that are no machine of ours get so many lines of history a second; the leases are all kept. */
+/** Clients that are no machine of ours get so many lines of history a second; their leases are all kept. */
 const LINES_A_SECOND = 20;
 
 /** How much the history tells of clients that are no machine of ours: they may come by the thousand. */

@@ -12,6 +12,7 @@ export const EVENT_KINDS = [
   'dhcp.released',
   'dhcp.informed',
   'dhcp.conflict',
+  'dhcp.refused',
   'dhcp.server',
   'boot.started',
   'file.served',
@@ -69,6 +70,7 @@ export const APPLIANCE_KINDS: readonly EventKind[] = [
   'machine.removed',
   'dhcp.server',
   'dhcp.conflict',
+  'dhcp.refused',
   'mirror.failed',
 ];
 

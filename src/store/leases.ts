@@ -23,6 +23,8 @@ type LeaseRow = {
 
 /** What takes a walk over all leases is done once in this time at most, however many ask under load. */
 const SLOW_MS = 1000;
+/** So many addresses that come and go are remembered for the next count. */
+const MOST_CHANGES = 1000;
 
 /**
  * The leases: on disk, and all of them in memory, because each datagram asks for some. Only this file writes the table. When
@@ -69,7 +71,6 @@ export function openLeases(db: Db) {
     if (lease.client) byClient.of(lease.subnetId).set(lease.client, lease);
     if (lease.mac && (lease.state === 'bound' || byMac.get(lease.mac)?.state !== 'bound')) byMac.set(lease.mac, lease);
     if (lease.clientId) byClientId.of(lease.subnetId).set(idKey(lease.clientId), lease);
-    tallies.get(lease.subnetId)?.changes.push([lease.address, 1]);
     const held = guests.get(lease.subnetId);
     if (held) enterGuest(held, lease);
   }
@@ -79,8 +80,16 @@ export function openLeases(db: Db) {
     if (lease.client) forget(byClient.of(lease.subnetId), lease.client, lease);
     if (lease.mac) forget(byMac, lease.mac, lease);
     if (lease.clientId) forget(byClientId.of(lease.subnetId), idKey(lease.clientId), lease);
-    tallies.get(lease.subnetId)?.changes.push([lease.address, -1]);
     guests.get(lease.subnetId)?.leases.delete(lease);
+  }
+
+  /** An address got its first row, or lost it: a renewal is neither. */
+  function noteChange(subnetId: number, address: Ipv4, by: 1 | -1): void {
+    const tally = tallies.get(subnetId);
+    if (!tally) return;
+    tally.changes.push([address, by]);
+    // nobody has counted for long: whoever does next counts anew
+    if (tally.changes.length > MOST_CHANGES) tallies.delete(subnetId);
   }
 
   function guestsOf(subnetId: number): Guests {
@@ -108,6 +117,7 @@ export function openLeases(db: Db) {
     if (!kept) return;
     remove.run(kept.row);
     leave(kept.lease);
+    noteChange(lease.subnetId, lease.address, -1);
   }
 
   return {
@@ -201,6 +211,7 @@ export function openLeases(db: Db) {
         lease.relayInformation ?? null,
       );
       if (holder) leave(holder.lease);
+      else noteChange(lease.subnetId, lease.address, 1);
       enter(lease, row);
     },
 

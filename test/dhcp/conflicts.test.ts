@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProbeAnswer, Prober } from '../../src/dhcp/probe.ts';
-import type { Ipv4, Mac } from '../../src/wire/address.ts';
+import { newSubnet } from '../../src/model/network.ts';
+import { type Ipv4, type Mac, parseCidr } from '../../src/wire/address.ts';
 import { ARRIVAL, buildRequest, MAC, SERVER, withHarness } from '../harness.ts';
 
 const OTHER = '52:54:00:aa:bb:02' as Mac;
@@ -95,4 +96,24 @@ test('a client that answers for its own former address gets it', () =>
     await turn();
     assert.equal(wire.out.length, 1);
     assert.deepEqual(harness.leases.all(), []);
+  }));
+
+test('an address on our wire is asked for by ARP, also when its subnet names no interface and shares the wire', () =>
+  withHarness({ subnet: { sharedNetwork: 'x', pools: [], relays: ['10.77.0.254' as Ipv4] } }, async (harness) => {
+    harness.network.putSubnet(newSubnet({ name: 'rack2', cidr: parseCidr('10.78.0.0/24'), sharedNetwork: 'x' }));
+    const asked: ('arp' | 'icmp')[] = [];
+    const wire = openWire();
+    harness.dhcp.serve(wire, ARRIVAL, {
+      ...wire.prober,
+      ask(_address, how) {
+        asked.push(how);
+        return 'asked';
+      },
+    });
+    wire.dhcpBroadcast.hear(buildRequest({ type: 'discover' }));
+    await turn();
+    assert.deepEqual(asked, ['arp']);
+    wire.dhcpBroadcast.hear(buildRequest({ type: 'discover', mac: OTHER, relay: '10.77.0.254' as Ipv4 }));
+    await turn();
+    assert.deepEqual(asked, ['arp', 'icmp'], 'behind a relay it cannot be asked for by ARP');
   }));

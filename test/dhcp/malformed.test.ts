@@ -471,7 +471,7 @@ function checkEvents(told: Harness['told'], outcome: Outcome): void {
   kinds.delete('boot.started'); // a boot client's first word, answered or not
   const allowed: Record<string, string[]> = {
     'thrown away': [],
-    silence: ['dhcp.silent'],
+    silence: ['dhcp.silent', 'dhcp.refused'],
     offer: ['dhcp.offered'],
     ack: ['dhcp.acked', 'dhcp.informed'],
     nak: ['dhcp.naked'],

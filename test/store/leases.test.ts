@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
-import type { ClientKey, Lease } from '../../src/model/network.ts';
+import type { ClientKey, Lease, Subnet } from '../../src/model/network.ts';
 import type { Instant } from '../../src/model/time.ts';
 import { type Db, openDb } from '../../src/store/db.ts';
 import { openLeases } from '../../src/store/leases.ts';
+import { openNetwork } from '../../src/store/network.ts';
 import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import { REPOSITORY } from '../harness.ts';
 
@@ -154,4 +155,46 @@ test('a card that moved to another wire has the address of its later lease, afte
     assert.equal(openLeases(db).addressOf([mac]), '10.78.0.10');
     leases.put(lease('10.77.0.10', 'a', { mac, expiresAt: 10 as Instant, state: 'released' }));
     assert.equal(leases.addressOf([mac]), '10.78.0.10', 'it gives the earlier one back when it has the later one');
+  }));
+
+test('renewals leave nothing behind that a newcomer would have to wait for', () =>
+  withLeases((leases, db) => {
+    const subnet = openNetwork(db).subnets()[0] as Subnet;
+    let looks = 0;
+    const count = (): number =>
+      leases.countIn(subnet, () => {
+        looks++;
+        return true;
+      });
+    db.sql.pragma('synchronous = OFF');
+    leases.put(lease('10.77.0.10', 'a'));
+    assert.equal(count(), 1);
+    looks = 0;
+    db.transact(() => {
+      for (let time = 0; time < 10_000; time++) leases.put(lease('10.77.0.10', 'a', { expiresAt: time as Instant }));
+    });
+    assert.deepEqual([count(), looks], [1, 0]);
+  }));
+
+test('a client that moves to and fro is counted once, and costs no more than its subnet to count anew', () =>
+  withLeases((leases, db) => {
+    const subnet = openNetwork(db).subnets()[0] as Subnet;
+    let looks = 0;
+    const count = (): number =>
+      leases.countIn(subnet, (address) => {
+        looks++;
+        return address !== '10.77.0.12';
+      });
+    leases.put(lease('10.77.0.9', 'b'));
+    leases.put(lease('10.77.0.10', 'a'));
+    assert.equal(count(), 2);
+    leases.put(lease('10.77.0.11', 'a'));
+    leases.put(lease('10.77.0.12', 'c'));
+    leases.remove(lease('10.77.0.9', 'b'));
+    assert.equal(count(), 1);
+    looks = 0;
+    db.transact(() => {
+      for (let time = 0; time < 5000; time++) leases.put(lease(`10.77.0.${20 + (time % 2)}`, 'a'));
+    });
+    assert.deepEqual([count(), looks < 3000], [1, true]);
   }));
