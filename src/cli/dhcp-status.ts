@@ -23,21 +23,33 @@ type ForeignServer = {
   offers: { address?: string };
   spoils: { text: string }[];
 };
+type Counts = Record<
+  'received' | 'malformed' | 'failed' | 'stale' | 'dropped' | 'sent' | 'unsent' | 'probes' | 'truncated',
+  number
+>;
 type Status = {
   serves: { interface: string; address: string; mode: 'server' | 'proxy' }[];
-  counts: Record<'received' | 'malformed' | 'stale' | 'dropped' | 'sent' | 'unsent' | 'probes' | 'truncated', number>;
+  counts: Counts & { refused: Readonly<Record<string, number>> };
   pools: Pool[];
   foreignServers: ForeignServer[];
 };
 
 /** What is worth a line when it is not zero. */
-const TROUBLE: readonly [keyof Status['counts'], string][] = [
+const TROUBLE: readonly [keyof Counts, string][] = [
   ['dropped', 'let go, as too many waited'],
   ['stale', 'not answered, having waited too long: the clients have asked again'],
   ['malformed', 'no DHCP requests at all'],
+  ['failed', 'not decided by a fault of ours, which is on the log'],
   ['unsent', 'answers could not be sent'],
   ['truncated', 'answers had no room for all options'],
 ];
+
+/** What is refused whoever asks, by its rule. */
+const REFUSED: Readonly<Record<string, string>> = {
+  'pool-full': 'refused, as no address was free',
+  'guests-full': "refused, as the strangers' share of the addresses was used up",
+  'decline-storm': 'DECLINEs not believed, as too many came',
+};
 
 export function addDhcpStatusCommand(program: Command, { client, say }: Cli): void {
   program
@@ -56,6 +68,8 @@ export function addDhcpStatusCommand(program: Command, { client, say }: Cli): vo
       const { counts } = status;
       say(`${counted(counts.received, 'request')} came and ${counted(counts.sent, 'answer')} went since the start`);
       for (const [name, text] of TROUBLE) if (counts[name] > 0) say(`${counts[name]} ${text}`);
+      for (const [rule, count] of Object.entries(counts.refused))
+        say(`${count} ${REFUSED[rule] ?? `refused: ${rule}`}`);
       if (status.pools.length > 0) {
         say('');
         say(

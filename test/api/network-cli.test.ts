@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Ipv4 } from '../../src/wire/address.ts';
+import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import { refused, said, withCli } from '../cli/rig.ts';
 
 test('subnets are listed, made, changed and removed', () =>
@@ -314,9 +314,11 @@ test('the state of DHCP is told in plain words, with what to do', () =>
   withCli(
     async (run, harness) => {
       await harness.ask({ type: 'request', asks: '10.77.0.100' as Ipv4 });
+      await harness.ask({ type: 'discover', mac: '52:54:00:aa:bb:02' as Mac });
       assert.deepEqual((await said(run('dhcp'))).replace(/seen [0-9.]+s ago/, 'seen just now').split('\n'), [
         'gives addresses on rack1 (10.77.0.1)',
-        '1 request came and 1 answer went since the start',
+        '2 requests came and 1 answer went since the start',
+        "1 refused, as the strangers' share of the addresses was used up",
         '',
         'SUBNET  NETWORK  ADDRESSES  HELD  RESERVED  FREE  RESTING  GUESTS',
         'rack1  10.77.0.0/24  1  1  0  0  0  1 of 1',
