@@ -139,7 +139,7 @@ export async function startAppliance(config: Config, log: (line: string) => void
   // Only now is a request answered: everything it could need is there.
   watches = sockets.flatMap((one, index) => {
     const found = probes[index];
-    dhcp.serve(one, arrivals[index] as Arrival, found && createProber({ sockets: found, clock }));
+    dhcp.serve(one, arrivals[index] as Arrival, found && createProber({ sockets: found, steady }));
     return found ? [createWatch({ sockets: found, own, clock, tell: createForeignTeller(events) })] : [];
   });
   supervisor.start();

@@ -1,4 +1,3 @@
-import type { Clock, Instant } from '../model/time.ts';
 import type { ProbeSockets } from '../probe-sockets.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
 
@@ -8,7 +7,8 @@ export type ProbeAnswer = { inUse: false } | { inUse: true; mac?: Mac };
 /** What a prober asks with, and for how long. */
 export type ProberOptions = {
   sockets: Pick<ProbeSockets, 'askArp' | 'hearArp' | 'askEcho' | 'hearEcho'>;
-  clock: Clock;
+  /** Milliseconds that go on evenly whatever the host's clock is set to. */
+  steady: () => number;
   /** Nobody answered for so long: the address is free. A host on our wire answers in less than 1 ms. */
   waitMs?: number;
   /** So many asks wait at most. */
@@ -29,9 +29,9 @@ export type Prober = {
   close(): void;
 };
 
-type Probe = { address: Ipv4; how: 'arp' | 'icmp'; askedAt: Instant; isRepeated: boolean; waiting: Done[] };
+type Probe = { address: Ipv4; how: 'arp' | 'icmp'; askedAt: number; isRepeated: boolean; waiting: Done[] };
 type Done = (answer: ProbeAnswer) => void;
-type Known = { answer: ProbeAnswer; at: Instant };
+type Known = { answer: ProbeAnswer; at: number };
 
 /** An answer holds for so long, as in dnsmasq: a boot asks for its address several times. */
 const REMEMBER_MS = 30_000;
@@ -40,7 +40,7 @@ const MOST_REMEMBERED = 4096;
 const LOOK_MS = 5;
 
 /** A prober for the sockets of one interface. An answer holds for 30 s, also the one that nobody answered. Errors of `done` are logged. */
-export function createProber({ sockets, clock, waitMs = 150, limit = 64 }: ProberOptions): Prober {
+export function createProber({ sockets, steady, waitMs = 150, limit = 64 }: ProberOptions): Prober {
   const probes = new Map<Ipv4, Probe>();
   /** The oldest first. */
   const known = new Map<Ipv4, Known>();
@@ -50,7 +50,7 @@ export function createProber({ sockets, clock, waitMs = 150, limit = 64 }: Probe
 
   function ask(address: Ipv4, how: 'arp' | 'icmp', done: Done): 'asked' | 'busy' | 'known-free' {
     if (isClosed) return 'busy';
-    const now = clock();
+    const now = steady();
     const remembered = recall(address, now);
     if (remembered) {
       if (!remembered.inUse) return 'known-free';
@@ -75,11 +75,10 @@ export function createProber({ sockets, clock, waitMs = 150, limit = 64 }: Probe
     timer = undefined;
     // what has come is heard before time is called: this thread may have been busy for longer than anybody waits
     hear();
-    const now = clock();
+    const now = steady();
     for (const probe of [...probes.values()]) {
       const waited = now - probe.askedAt;
-      // less than nothing: the clock was set back
-      if (waited < 0 || waited >= waitMs) settle(probe, { inUse: false }, now);
+      if (waited >= waitMs) settle(probe, { inUse: false }, now);
       else if (!probe.isRepeated && waited >= waitMs / 2) {
         // a frame may be lost, and a router that has to ask by ARP first drops the first echo
         probe.isRepeated = true;
@@ -90,7 +89,7 @@ export function createProber({ sockets, clock, waitMs = 150, limit = 64 }: Probe
   }
 
   function hear(): void {
-    const now = clock();
+    const now = steady();
     for (const { address, mac } of sockets.hearArp()) settle(probes.get(address), { inUse: true, mac }, now);
     for (const address of sockets.hearEcho()) settle(probes.get(address), { inUse: true }, now);
   }
@@ -99,16 +98,16 @@ export function createProber({ sockets, clock, waitMs = 150, limit = 64 }: Probe
     return how === 'arp' ? sockets.askArp(address) : sockets.askEcho(address);
   }
 
-  function settle(probe: Probe | undefined, result: ProbeAnswer, now: Instant): void {
+  function settle(probe: Probe | undefined, result: ProbeAnswer, now: number): void {
     if (!probe || !probes.delete(probe.address)) return;
     waiting -= probe.waiting.length;
     remember(probe.address, { answer: result, at: now });
     answer(probe.waiting, result);
   }
 
-  function recall(address: Ipv4, now: Instant): ProbeAnswer | undefined {
+  function recall(address: Ipv4, now: number): ProbeAnswer | undefined {
     const one = known.get(address);
-    return one && now >= one.at && now - one.at < REMEMBER_MS ? one.answer : undefined;
+    return one && now - one.at < REMEMBER_MS ? one.answer : undefined;
   }
 
   function remember(address: Ipv4, result: Known): void {

@@ -29,7 +29,7 @@ const AS_NOBODY = `
   const sockets = openProbeSockets({ interface: 'eth0', address: '10.92.0.1', namespace: '${APPLIANCE}' });
   process.setgroups([65534]); process.setgid(65534); process.setuid(65534);
   const clock = () => Date.now();
-  const prober = createProber({ sockets, clock });
+  const prober = createProber({ sockets, steady: () => performance.now() });
   const ask = (address, how) => new Promise((resolve) => {
     const began = performance.now();
     const outcome = prober.ask(address, how, (answer) => resolve({ outcome, ...answer, ms: performance.now() - began }));
