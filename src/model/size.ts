@@ -23,5 +23,7 @@ export function describeHardware({
   const bytes = fixed.reduce((sum, disk) => sum + disk.sizeBytes, 0);
   const gib = memoryBytes / 2 ** 30;
   const memory = `${gib >= 10 ? Math.round(gib) : gib.toFixed(1)} GiB memory`;
-  return `${cpu.threads} threads, ${memory}, ${fixed.length} disk${fixed.length === 1 ? '' : 's'} (${formatBytes(bytes)})`;
+  return `${counted(cpu.threads, 'thread')}, ${memory}, ${counted(fixed.length, 'disk')} (${formatBytes(bytes)})`;
 }
+
+const counted = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
