@@ -73,7 +73,6 @@ function decideDiscover(request: DhcpRequest, view: DhcpView): DhcpDecision {
       subnetId: subnet.id,
       address,
       client: request.client,
-      formerSubnetId: view.offer?.subnetId ?? subnet.id,
       offeredAt: view.now,
       expiresAt: after(view.now, OFFER_MS),
       isGuest: !view.isKnown,

@@ -60,11 +60,9 @@ export function createOffers() {
   let firstEnd = Number.POSITIVE_INFINITY;
 
   return {
-    /** Hold an address for a client: instead of its former one on that wire, and of the client that had this one on offer. */
+    /** Hold an address for a client: instead of its former one on that subnet, and of the client that had this one on offer. */
     hold(offer: Offer): void {
       const { byClient, byAddress } = heldOn(offer.subnetId);
-      const elsewhere = heldOn(offer.formerSubnetId).byClient.get(offer.client);
-      if (elsewhere) drop(elsewhere);
       const former = byClient.get(offer.client);
       if (former) drop(former);
       const holder = byAddress.get(offer.address);

@@ -1,6 +1,7 @@
 import type { Events } from '../events.ts';
 import type { EventKind, NewEvent } from '../model/event.ts';
 import type { Machine } from '../model/machine.ts';
+import type { Subnet } from '../model/network.ts';
 import { describeReasons } from '../model/reason.ts';
 import type { Instant } from '../model/time.ts';
 import type { Leases } from '../store/leases.ts';
@@ -12,7 +13,7 @@ import type { Offers } from './offers.ts';
 import { createOnceAMinute } from './once-a-minute.ts';
 import type { Refusals } from './refusals.ts';
 import type { Strangers } from './strangers.ts';
-import type { DhcpDecision, DhcpRequest, DhcpView, LeaseChange } from './view.ts';
+import type { DhcpDecision, DhcpRequest, DhcpView, LeaseChange, OfferChange } from './view.ts';
 import type { Ways } from './ways.ts';
 
 /** What is written to, and who does what is no affair of DHCP. */
@@ -49,9 +50,7 @@ export function createRecord(parts: RecordParts) {
   ): void {
     if (decision.kind === 'reply' && decision.packet.file !== '' && request.mac) ways.note(request.mac, request.door);
     if (decision.lease) commitLease(decision.lease, now);
-    if (decision.offer?.kind === 'hold') offers.hold(decision.offer.offer);
-    if (decision.offer?.kind === 'forget')
-      for (const subnet of view.wire) offers.forget(subnet.id, decision.offer.client);
+    if (decision.offer) commitOffer(decision.offer, view.wire);
 
     const isBootClient = request.firmware.stage !== 'os';
     const known = view.boot?.machine;
@@ -90,6 +89,13 @@ export function createRecord(parts: RecordParts) {
     if (!request.mac || !isLastWord(request, decision) || bootStrangers.turn(request.mac) === undefined) return;
     if (strangers.mayTell(now)) events.emit(exchangeEvent(request, decision));
     else bootStrangers.forget(request.mac);
+  }
+
+  /** A client has one offer on its wire, the latest, or none. */
+  function commitOffer(change: OfferChange, wire: readonly Subnet[]): void {
+    const client = change.kind === 'hold' ? change.offer.client : change.client;
+    for (const subnet of wire) offers.forget(subnet.id, client);
+    if (change.kind === 'hold') offers.hold(change.offer);
   }
 
   function commitLease(change: LeaseChange, now: Instant): void {

@@ -49,8 +49,6 @@ export type Offer = {
   subnetId: number;
   address: Ipv4;
   client: ClientKey;
-  /** Where on this wire it was offered one before, which this one takes the place of; else the same subnet. */
-  formerSubnetId: number;
   offeredAt: Instant;
   expiresAt: Instant;
   /** Held for a stranger: gives way to a machine that we know when the pool is full. */
