@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { checkConsoleSetting } from '../bmc/console-plan.ts';
 import { BmcError, type BmcTarget } from '../bmc/driver.ts';
 import { isVerb } from '../bmc/verbs.ts';
-import { DRIVER_NAMES, DRIVER_PORTS, type DriverName } from '../model/bmc.ts';
+import { DRIVER_NAMES, DRIVER_PORTS, type DriverName, speaksToBmc } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
 import type { KeptLink, NewLink } from '../store/bmcs.ts';
 import { strict } from './schemas.ts';
@@ -26,8 +26,6 @@ export const BmcChain = Type.Union([
   Link,
   Type.Object({ chain: Type.Array(Link, { minItems: 1, maxItems: 8 }) }, strict),
 ]);
-/** Drivers that log in nowhere. */
-const WITHOUT_ADDRESS: readonly DriverName[] = ['webhook', 'exec', 'manual', 'wol'];
 
 /**
  * Links as they are kept; `present` are those that they come instead of. Throws `bad-request` for settings that their driver does not
@@ -42,7 +40,7 @@ export async function readChain(
   const chain: NewLink[] = [];
   for (const [position, link] of links.entries()) {
     const driver = link.driver ?? 'ipmi';
-    if (link.address === undefined && !WITHOUT_ADDRESS.includes(driver))
+    if (link.address === undefined && speaksToBmc(driver))
       throw new AppError('bad-request', `the driver ${driver} needs an address`);
     if (link.credential !== undefined && (link.user !== undefined || link.password !== undefined))
       throw new AppError('bad-request', `give the credential ${link.credential}, or a user and password, not both`);

@@ -1,5 +1,5 @@
 import type { Events } from '../events.ts';
-import type { KeptOrder, Order, Progress } from '../model/bmc.ts';
+import { type KeptOrder, type Order, type Progress, startsMachine } from '../model/bmc.ts';
 import type { Event } from '../model/event.ts';
 import { after, type Clock } from '../model/time.ts';
 import type { Bmcs } from '../store/bmcs.ts';
@@ -52,7 +52,7 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
   function isToStart(machineId: number): boolean {
     return orders
       .openOf(machineId)
-      .some(({ order, progress }) => order.kind === 'power' && isStart(order) && !hasStarted(progress));
+      .some(({ order, progress }) => order.kind === 'power' && startsMachine(order.action) && !hasStarted(progress));
   }
 
   function drop(machineId: number): void {
@@ -113,10 +113,11 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
       }
       if (order.kind !== 'power' || !waiting.has(machineId)) return;
       const one = awaitedOf(machineId);
-      const isNow = state === 'done' && isStart(order) && (driver === 'manual' || hasStarted(progress));
+      const isStart = startsMachine(order.action);
+      const isNow = state === 'done' && isStart && (driver === 'manual' || hasStarted(progress));
       if (one && isNow) orders.await({ ...one, isStarted: true, since: clock() });
       // it is off now, or in a state that nobody asked for; an "on" that found it on has changed nothing
-      else if (one?.isStarted && (state === 'done' ? !isStart(order) : progress !== undefined)) drop(machineId);
+      else if (one?.isStarted && (state === 'done' ? !isStart : progress !== undefined)) drop(machineId);
     },
     /** Nobody waits for its boot any more. */
     drop,
@@ -126,9 +127,6 @@ export function createAwaited({ machines, bmcs, orders, events, place, clock }: 
     },
   };
 }
-
-const isStart = (order: Extract<Order, { kind: 'power' }>): boolean =>
-  order.action === 'on' || order.action === 'cycle' || order.action === 'reset';
 
 /** Whether the command that starts it was given. */
 const hasStarted = (progress: Progress | undefined): boolean =>

@@ -1,5 +1,5 @@
 import type { Events } from '../events.ts';
-import { DEFAULT_STAGGER, type KeptOrder, type Stagger } from '../model/bmc.ts';
+import { DEFAULT_STAGGER, type KeptOrder, type Stagger, startsMachine } from '../model/bmc.ts';
 import type { Clock } from '../model/time.ts';
 import type { Bmcs } from '../store/bmcs.ts';
 import type { Machines } from '../store/machines.ts';
@@ -99,9 +99,8 @@ export function createSupervisor(options: SupervisorOptions) {
     bmcs,
     health: caller.health,
     // an order that waits for a person keeps no BMC busy
-    isBusy: ({ machineId, ...link }) =>
-      (queue.isRunning(machineId) && witness.askedOf(machineId) === undefined) ||
-      lanes.isBusy(laneOf({ machineId, ...link })),
+    isBusy: (link) =>
+      (queue.isRunning(link.machineId) && witness.askedOf(link.machineId) === undefined) || lanes.isBusy(laneOf(link)),
     read: (machineId) => asking.readPower(machineId, 'poll'),
     pollPlan: settings.pollPlan,
     steady,
@@ -132,7 +131,7 @@ export function createSupervisor(options: SupervisorOptions) {
     if (power !== undefined) caller.notePower(machineId, power);
     const machine = machines.byId(machineId);
     // whatever it booted is over: what comes next is a new boot, unless that came before the BMC told of it
-    const startedAt = order.action === 'off' || order.action === 'soft' ? undefined : kept.progress?.since;
+    const startedAt = startsMachine(order.action) ? kept.progress?.since : undefined;
     const isBack = startedAt !== undefined && (machines.bootStage(machineId).seenAt ?? 0) > startedAt;
     if (machine && order.action !== 'on' && !isBack) machines.setBoot(machineId, machine.boot, 'none', clock());
   }

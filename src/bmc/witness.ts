@@ -1,5 +1,5 @@
 import type { Events } from '../events.ts';
-import type { Order } from '../model/bmc.ts';
+import { type Order, startsMachine } from '../model/bmc.ts';
 import { AppError } from '../model/errors.ts';
 import type { Event, EventKind } from '../model/event.ts';
 import type { Machines } from '../store/machines.ts';
@@ -68,7 +68,7 @@ export function createWitness({ machines, events, sleep = sleepFor }: WitnessOpt
       asked.set(machineId, { text, confirm: (by) => resolve(`done by hand, says ${by}`) });
       events.emit({ kind: 'power.asked', text, machineId });
       const over = new AbortController();
-      const isStart = order.kind === 'power' && order.action !== 'off' && order.action !== 'soft';
+      const isStart = order.kind === 'power' && startsMachine(order.action);
       const both = AbortSignal.any([signal, over.signal]);
       const seen = isStart
         ? watchBoot(machineId, order.action !== 'on', PERSON_MS, both).then(

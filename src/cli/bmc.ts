@@ -3,7 +3,14 @@ import type { BootOrder, BootOrderVerdict } from '../bmc/boot-order.ts';
 import type { BmcLogEntry, InventoryField, Sensor } from '../bmc/driver.ts';
 import type { BmcHealth } from '../bmc/health.ts';
 import type { ScanAnswer, ScanSummary } from '../bmc/scan.ts';
-import { BOOT_DEVICES, DRIVER_NAMES, type DriverName, describeOrder, type KeptOrder } from '../model/bmc.ts';
+import {
+  BOOT_DEVICES,
+  DRIVER_NAMES,
+  type DriverName,
+  describeOrder,
+  type KeptOrder,
+  speaksToBmc,
+} from '../model/bmc.ts';
 import { duration } from '../model/duration.ts';
 import type { Credential, KeptLink } from '../store/bmcs.ts';
 import type { Cli } from './cli.ts';
@@ -14,7 +21,7 @@ import { machinePath } from './paths.ts';
 import { ago, counted, dayAndTime, table } from './print.ts';
 
 type SetFlags = {
-  driver?: string[];
+  driver?: DriverName[];
   user?: string;
   passwordFile?: string;
   credential?: string;
@@ -29,17 +36,13 @@ type ShownBmc = {
   orders: KeptOrder[];
 };
 
-/** Those that log in to the BMC itself. */
-const LOGS_IN: readonly string[] = ['redfish', 'ipmi', 'ipmitool'] satisfies DriverName[];
-
 /** The settings of one driver of a chain: those for all, and those with its name before them, `ipmi.quirks=B5`. */
-function settingsOf(driver: string, pairs: readonly string[]): Record<string, string> {
+function settingsOf(driver: DriverName, pairs: readonly string[]): Record<string, string> {
   const settings: Record<string, string> = {};
   for (const [name, value] of pairs.map(splitPair)) {
-    const [owner = '', own] = name.split('.', 2);
-    const isOwned = own !== undefined && (DRIVER_NAMES as readonly string[]).includes(owner);
-    if (!isOwned) settings[name] = value;
-    else if (owner === driver) settings[own] = value;
+    const owner = DRIVER_NAMES.find((one) => name.startsWith(`${one}.`));
+    if (owner === undefined) settings[name] = value;
+    else if (owner === driver) settings[name.slice(owner.length + 1)] = value;
   }
   return settings;
 }
@@ -59,7 +62,7 @@ export function addBmcCommands(program: Command, { client, say }: Cli): void {
         collect,
       ),
   ).action(async (name: string, address: string | undefined, flags: SetFlags) => {
-    const drivers = flags.driver ?? ['ipmi'];
+    const drivers: readonly DriverName[] = flags.driver ?? ['ipmi'];
     const [host, port] = splitPort(address);
     if (port !== undefined && drivers.length > 1)
       throw new CliError(`which of ${drivers.join(', ')} has port ${port}? Set one driver, or leave the port away`);
@@ -69,7 +72,7 @@ export function addBmcCommands(program: Command, { client, say }: Cli): void {
       ...(host !== undefined && driver !== 'manual' && driver !== 'exec' ? { address: host } : {}),
       ...(port !== undefined ? { port } : {}),
       // the BMC's password is for nobody else in a chain
-      ...(drivers.length === 1 || LOGS_IN.includes(driver) ? login : {}),
+      ...(drivers.length === 1 || speaksToBmc(driver) ? login : {}),
       settings: settingsOf(driver, flags.setting ?? []),
     }));
     const set = await client().send<{ chain: KeptLink[] }>('PUT', `${machinePath(name)}/bmc`, { chain });
@@ -304,8 +307,8 @@ function withLogin(command: Command): Command {
     .option('--credential <name>', 'the credential of that name instead');
 }
 
-function collectDrivers(value: string, before: string[] | undefined): string[] {
-  return collect(oneOf(DRIVER_NAMES)(value), before);
+function collectDrivers(value: string, before: DriverName[] = []): DriverName[] {
+  return [...before, oneOf(DRIVER_NAMES)(value)];
 }
 
 function readLogin({ user, passwordFile, credential }: SetFlags) {

@@ -14,10 +14,11 @@ export function wholeNumber(text: string): number {
 }
 
 /** One of these words. The parser throws what commander tells beside the name of the option or argument. */
-export function oneOf(words: readonly string[]): (text: string) => string {
+export function oneOf<Word extends string>(words: readonly Word[]): (text: string) => Word {
   return (text) => {
-    if (!words.includes(text)) throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.`);
-    return text;
+    const word = words.find((one) => one === text);
+    if (word === undefined) throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.`);
+    return word;
   };
 }
 

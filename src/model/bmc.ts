@@ -16,11 +16,21 @@ export const DRIVER_PORTS: Readonly<Record<DriverName, number>> = {
   manual: 0,
 };
 
+/** Whether a driver speaks to the BMC itself, at its address and with its login; the others do without, or have their own. */
+export function speaksToBmc(driver: DriverName): boolean {
+  return driver === 'redfish' || driver === 'ipmi' || driver === 'ipmitool';
+}
+
 export type PowerState = 'on' | 'off';
 
 /** `soft` asks the operating system to shut down; the others do not ask. */
 export const POWER_ACTIONS = ['on', 'off', 'cycle', 'reset', 'soft'] as const;
 export type PowerAction = (typeof POWER_ACTIONS)[number];
+
+/** Whether the machine runs afterwards, from its firmware on. */
+export function startsMachine(action: PowerAction): boolean {
+  return action === 'on' || action === 'cycle' || action === 'reset';
+}
 
 /** `network` is PXE, `http` UEFI HTTP boot, `setup` the firmware's own menus. */
 export const BOOT_DEVICES = ['network', 'http', 'disk', 'cd', 'setup'] as const;
