@@ -46,11 +46,6 @@ export function readAddress(field: string, text: string): Ipv4 {
   return text;
 }
 
-/** `1 lease`, `2 leases`. */
-export function counted(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
 function notA(field: string, text: string, what: string): AppError {
   return new AppError('bad-request', `${field}: ${JSON.stringify(text)} is not ${what}`);
 }

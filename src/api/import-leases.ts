@@ -6,9 +6,10 @@ import {
   noteAt,
 } from '../dhcp/import/index.ts';
 import { isInPool } from '../dhcp/lease.ts';
+import { counted } from '../model/counted.ts';
 import { type ClientKey, isHeld, type Lease, type Subnet } from '../model/network.ts';
 import type { Instant } from '../model/time.ts';
-import { counted, isHostname } from './client-text.ts';
+import { isHostname } from './client-text.ts';
 import type { ApiOptions } from './server.ts';
 
 /** A lease that is to be written. Whether its client is a guest shows when it is: reservations come before leases. */

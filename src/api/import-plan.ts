@@ -11,9 +11,9 @@ import {
   type PresentReservation,
   reservationChecker,
 } from '../dhcp/import/index.ts';
+import { counted } from '../model/counted.ts';
 import type { Reservation, Subnet } from '../model/network.ts';
 import type { Ipv4 } from '../wire/address.ts';
-import { counted } from './client-text.ts';
 import { nameOf, type PlannedHost, planHost } from './import-hosts.ts';
 import { liveOf, noteOnOutdated, type PlannedLease, planLease, toReservations } from './import-leases.ts';
 import { attempt, sortProblems, type Told } from './import-problems.ts';

@@ -7,10 +7,10 @@ import {
   importFormats,
   noteAt,
 } from '../dhcp/import/index.ts';
+import { counted } from '../model/counted.ts';
 import { AppError } from '../model/errors.ts';
 import { networkChanged } from '../model/network-change.ts';
 import { createTurns } from '../model/turns.ts';
-import { counted } from './client-text.ts';
 import { commitImport } from './import-commit.ts';
 import { planImport } from './import-plan.ts';
 import { inOrder, type Told } from './import-problems.ts';

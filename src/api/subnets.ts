@@ -1,11 +1,12 @@
 import { networkInterfaces } from 'node:os';
 import { type Static, Type } from 'typebox';
+import { counted } from '../model/counted.ts';
 import { AppError } from '../model/errors.ts';
 import { isHeld, newSubnet, type Subnet } from '../model/network.ts';
 import { networkChanged, type ShownFields } from '../model/network-change.ts';
 import type { Arrival } from '../model/view.ts';
 import { type Cidr, cidrContains, cidrToText, type Ipv4, parseCidr } from '../wire/address.ts';
-import { counted, readAddress } from './client-text.ts';
+import { readAddress } from './client-text.ts';
 import { ByName, strict } from './schemas.ts';
 import type { Api, ApiOptions } from './server.ts';
 import { checkSubnet, notesOn } from './subnet-rules.ts';

@@ -11,14 +11,16 @@ import {
   type KeptOrder,
   speaksToBmc,
 } from '../model/bmc.ts';
+import { counted } from '../model/counted.ts';
 import { duration } from '../model/duration.ts';
+import { dayAndTime } from '../model/moment.ts';
 import type { Credential, KeptLink } from '../store/bmcs.ts';
 import type { Cli } from './cli.ts';
 import { CliError } from './cli-error.ts';
 import { readPassword } from './input.ts';
 import { collect, oneOf, splitPair, splitPort } from './options.ts';
 import { machinePath } from './paths.ts';
-import { ago, counted, dayAndTime, table } from './print.ts';
+import { ago, table } from './print.ts';
 
 type SetFlags = {
   driver?: DriverName[];

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import { counted } from '../model/counted.ts';
 import type { Cli } from './cli.ts';
-import { ago, counted, table } from './print.ts';
+import { ago, table } from './print.ts';
 
 type Pool = {
   subnet: string;

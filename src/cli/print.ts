@@ -1,4 +1,5 @@
 import { duration } from '../model/duration.ts';
+import { timeOfDay } from '../model/moment.ts';
 import type { StreamedEvent } from './client.ts';
 
 /** Rows as aligned columns under their titles. */
@@ -32,24 +33,10 @@ export function timelinePrinter(write: (line: string) => void, withReasons = fal
 
 /** `14:02:07.123`, in the reader's own time zone. */
 export function clockTime(at: number): string {
-  const date = new Date(at);
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+  return `${timeOfDay(at)}.${String(new Date(at).getMilliseconds()).padStart(3, '0')}`;
 }
-
-/** `2026-11-22 14:02:07`, in the reader's own time zone. */
-export function dayAndTime(at: number): string {
-  const date = new Date(at);
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clockTime(at).slice(0, 8)}`;
-}
-
-const two = (number: number): string => String(number).padStart(2, '0');
 
 /** `3m20s ago`; 'never' for what never was. */
 export function ago(at: number | undefined): string {
   return at === undefined ? 'never' : `${duration(Date.now() - at)} ago`;
-}
-
-/** `1 lease`, `2 leases`. */
-export function counted(number: number, noun: string, ending = 's'): string {
-  return `${number} ${noun}${number === 1 ? '' : ending}`;
 }

@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
+import { counted } from '../model/counted.ts';
 import type { Cli } from './cli.ts';
 import { CliError } from './cli-error.ts';
 import { readText } from './input.ts';
 import { queryOf } from './paths.ts';
-import { counted, table } from './print.ts';
+import { table } from './print.ts';
 import { readAll } from './read-all.ts';
 
 type ShownReservation = {

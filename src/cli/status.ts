@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { counted } from '../model/counted.ts';
 import type { Cli } from './cli.ts';
-import { counted } from './print.ts';
 
 /** How the appliance itself does. */
 export function addStatusCommand(program: Command, { client, say }: Cli): void {

@@ -1,3 +1,4 @@
+import { counted } from './counted.ts';
 import type { Inventory } from './inventory.ts';
 
 /** `12.3 MB`, for people: bytes in units of 1000, as disks are sold. */
@@ -25,5 +26,3 @@ export function describeHardware({
   const memory = `${gib >= 10 ? Math.round(gib) : gib.toFixed(1)} GiB memory`;
   return `${counted(cpu.threads, 'thread')}, ${memory}, ${counted(fixed.length, 'disk')} (${formatBytes(bytes)})`;
 }
-
-const counted = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Event, ShownMachine } from './shapes.ts';
-import { clockTime, dayAndTime, duration, now, wholeDuration } from './time.ts';
+import { dayAndTime, duration, now, timeOfDay, wholeDuration } from './time.ts';
 import { FEW_EVENTS, MANY_EVENTS, openTimeline, timeline } from './timeline.ts';
 
 const BAD = /\.(failed|refused|refuses|malformed|naked|declined|unreachable|missing)$/;
@@ -83,7 +83,7 @@ function EventLine({ event, before }: { event: Event; before: Event | undefined 
         </li>
       )}
       <li class={`event ${tone}`}>
-        <time title={dayAndTime(event.at)}>{clockTime(event.at)}</time>
+        <time title={dayAndTime(event.at)}>{timeOfDay(event.at)}</time>
         <span class="delta">{before && `+${duration(event.at - before.at)}`}</span>
         <span class="kind">{event.kind}</span>
         <span class="text">
