@@ -26,7 +26,7 @@ export type LookOptions = {
   settings: { unknownBoots: 'scout' | 'local' };
   /** What only the running server knows; `explain` looks without. */
   isProbed?: (address: Ipv4) => boolean;
-  declines?: (subnetId: number, now: Instant) => number;
+  declines?: (subnetId: number) => number;
   startedAt?: Instant;
 };
 
@@ -94,7 +94,7 @@ export function createLook(options: LookOptions): Look {
       resting: (subnetId) => leases.resting(subnetId, now),
       offers: (subnetId) => offers.oldest(subnetId),
       isProbed: options.isProbed ?? (() => true),
-      declines: (subnetId) => options.declines?.(subnetId, now) ?? 0,
+      declines: (subnetId) => options.declines?.(subnetId) ?? 0,
       isFresh: options.startedAt !== undefined && now - options.startedAt < FRESH_MS,
       boot,
       options: (subnet) =>

@@ -1,3 +1,5 @@
+import { createLately } from './lately.ts';
+
 /** A rack that is switched on brings a thousand machines at once; more than ten a second for long are made up. */
 const BURST = 1000;
 const PER_SECOND = 10;
@@ -12,8 +14,8 @@ export function createNewcomers(steady: () => number) {
   let filledAt = steady();
   let unrecorded = 0;
   let toldAt = Number.NEGATIVE_INFINITY;
-  /** When the port of a machine, by its id, brought it a card. */
-  const adoptedAt = new Map<number, number[]>();
+  /** Cards that the port of a machine, by its id, brought it. */
+  const adopted = createLately(steady, DAY_MS);
 
   return {
     /** Whether one more may become a machine; counts it among the unrecorded when not. */
@@ -41,10 +43,8 @@ export function createNewcomers(steady: () => number) {
 
     /** Whether the port of this machine may bring it one more card today; counts it when it may. */
     mayAdopt(machineId: number): boolean {
-      const now = steady();
-      const today = (adoptedAt.get(machineId) ?? []).filter((at) => now - at < DAY_MS);
-      if (today.length >= CARDS_A_DAY) return false;
-      adoptedAt.set(machineId, [...today, now]);
+      if (adopted.count(machineId) >= CARDS_A_DAY) return false;
+      adopted.note(machineId);
       return true;
     },
   };

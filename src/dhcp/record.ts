@@ -7,7 +7,7 @@ import type { Instant } from '../model/time.ts';
 import type { Leases } from '../store/leases.ts';
 import type { BootStage, Machines } from '../store/machines.ts';
 import type { Mac } from '../wire/address.ts';
-import type { Declines } from './declines.ts';
+import type { Lately } from './lately.ts';
 import type { Newcomers } from './newcomers.ts';
 import type { Offers } from './offers.ts';
 import { createOnceAMinute } from './once-a-minute.ts';
@@ -22,7 +22,8 @@ export type RecordParts = {
   leases: Leases;
   events: Events;
   offers: Offers;
-  declines: Declines;
+  /** The DECLINEs that were believed on each subnet. */
+  declines: Lately;
   strangers: Strangers;
   newcomers: Newcomers;
   refusals: Refusals;

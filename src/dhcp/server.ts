@@ -16,9 +16,9 @@ import { type DhcpPacket, dhcpReplyLimit, encodeDhcp } from '../wire/dhcp-packet
 import { createAbsence } from './absence.ts';
 import { createConflicts } from './conflicts.ts';
 import { decideDhcp } from './decide.ts';
-import { createDeclines } from './declines.ts';
 import { watcherOf, watchMark } from './foreign.ts';
 import { createHouse } from './house.ts';
+import { createLately } from './lately.ts';
 import { createLook } from './look.ts';
 import { createNewcomers } from './newcomers.ts';
 import { createOffers } from './offers.ts';
@@ -93,6 +93,8 @@ type Decided = {
 const STALE_MS = 2000;
 /** So many are decided in one transaction; timers and files get their turn in between. */
 const SLICE = 64;
+/** Within this time DECLINEs of one subnet are a storm when they are many. */
+const DECLINES_MS = 60_000;
 /** Addresses tried on the wire for one DISCOVER. */
 const PROBES = 3;
 /** The most lines that are remembered as told: beyond it something new goes wrong with every datagram. */
@@ -132,7 +134,7 @@ export function createDhcpServer(options: DhcpServerOptions) {
     refused: {},
   };
   const offers = createOffers();
-  const declines = createDeclines(steady);
+  const declines = createLately(steady, DECLINES_MS);
   const strangers = createStrangers();
   const newcomers = createNewcomers(steady);
   const ways = createWays(machines);
