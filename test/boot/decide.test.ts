@@ -4,7 +4,7 @@ import { type BootDecision, decideBoot } from '../../src/boot/decide.ts';
 import { decideFile } from '../../src/boot/file.ts';
 import { type Bootenv, writesDisk } from '../../src/model/bootenv.ts';
 import type { ClientStage } from '../../src/model/firmware.ts';
-import { MACHINE_STATES, type Machine, type MachineState } from '../../src/model/machine.ts';
+import { MACHINE_STATES } from '../../src/model/machine.ts';
 import { describeReasons } from '../../src/model/reason.ts';
 import type { Instant } from '../../src/model/time.ts';
 import type { BootView, OfferedBootenv } from '../../src/model/view.ts';
@@ -12,6 +12,7 @@ import type { Job, Ticket } from '../../src/model/workflow.ts';
 import type { BootStage } from '../../src/store/machines.ts';
 import { beginsBoot } from '../../src/store/views.ts';
 import { inventory, MAC } from '../harness.ts';
+import { machineOf } from '../machine-of.ts';
 
 const NOW = Date.UTC(2026, 0, 1) as Instant;
 const arch = { x64: { kernel: 'scout/vmlinuz', initrds: ['scout/initrd.img'] } };
@@ -24,25 +25,6 @@ const BOOTENVS: Bootenv[] = [
   { name: 'smuggler', description: '', kind: 'scout', boots: 'installer' },
   { name: 'strange-image', description: '', kind: 'image', boots: 'installer', task: 'tasks/x.hbs' },
 ];
-
-function machineOf(state: MachineState, more: Partial<Machine> = {}): Machine {
-  return {
-    id: 1,
-    name: 'vm-01',
-    state,
-    locked: false,
-    macs: [MAC],
-    params: {},
-    profiles: [],
-    pxeStyle: 'auto',
-    replyDelayMs: 0,
-    hasBmc: false,
-    boot: 5,
-    status: '',
-    createdAt: NOW,
-    ...more,
-  };
-}
 
 function jobOf(bootenv?: string, stageBootenv = '$bootenv'): Job {
   return {

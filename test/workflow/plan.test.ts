@@ -7,7 +7,7 @@ import type { Instant } from '../../src/model/time.ts';
 import type { OfferedBootenv } from '../../src/model/view.ts';
 import type { Job, Workflow } from '../../src/model/workflow.ts';
 import { type JobRequest, type PlanView, planJob, refuseOtherUse } from '../../src/workflow/plan.ts';
-import { MAC } from '../harness.ts';
+import { machineOf } from '../machine-of.ts';
 
 const NOW = Date.UTC(2026, 0, 1) as Instant;
 const install: Workflow = {
@@ -32,23 +32,7 @@ const debian: OfferedBootenv = {
   bootenv: { name: 'debian', description: '', kind: 'installer', params: ['disk', 'secret'] },
   missing: '',
 };
-const machine: Machine = {
-  id: 1,
-  name: 'vm-01',
-  state: 'ready',
-  locked: false,
-  macs: [MAC],
-  serial: 'S1',
-  params: {},
-  profiles: [],
-  pxeStyle: 'auto',
-  replyDelayMs: 0,
-  hasBmc: false,
-  boot: 1,
-  status: '',
-  createdAt: NOW,
-  seenAt: (NOW - 5 * 60_000) as Instant,
-};
+const machine = machineOf('ready', { serial: 'S1', seenAt: (NOW - 5 * 60_000) as Instant });
 const declarations: ParamDeclarations = {
   disk: { description: '', type: 'text', default: 'smallest', pattern: '^[a-z]+$', patternHint: 'a disk choice' },
   secret: { description: '', type: 'text', default: '', pattern: '^x$', secret: true },

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Bootenv } from '../../src/model/bootenv.ts';
-import type { Machine } from '../../src/model/machine.ts';
 import { describeReasons } from '../../src/model/reason.ts';
 import type { Instant } from '../../src/model/time.ts';
 import type { Job, Stage, Ticket } from '../../src/model/workflow.ts';
 import type { Run, Task } from '../../src/store/jobs.ts';
 import { decideWork, findInstall, type WorkDecision, type WorkView } from '../../src/workflow/rights.ts';
 import { MAC } from '../harness.ts';
+import { machineOf } from '../machine-of.ts';
 
 const NOW = 1_000_000 as Instant;
 const LATER = (NOW + 1000) as Instant;
@@ -17,21 +17,7 @@ const BOOTENVS: Bootenv[] = [
   { name: 'installer', description: '', kind: 'installer', arch },
   { name: 'image', description: '', kind: 'image', boots: 'scout', task: 'tasks/install-image.sh.hbs' },
 ];
-const machine: Machine = {
-  id: 1,
-  name: 'vm-01',
-  state: 'installing',
-  locked: false,
-  macs: [MAC],
-  params: {},
-  profiles: [],
-  pxeStyle: 'auto',
-  replyDelayMs: 0,
-  hasBmc: false,
-  boot: 5,
-  status: '',
-  createdAt: NOW,
-};
+const machine = machineOf('installing');
 const INSTALL: Stage = { name: 'install', bootenv: '$bootenv', until: 'installed', timeoutMinutes: 9 };
 const SET_UP: Stage = {
   name: 'bmc',
